@@ -1,0 +1,19 @@
+/** What reaches `decide`: a record of the inbox, or a timer that has come due. */
+import type { InboxRecord, Offset, RawTimeMs, StreamTimeMs } from "@eddy/schemas";
+import type { Timer } from "./state/keys.js";
+
+export type Input = InboxRecord | { readonly kind: "timerDue"; readonly timer: Timer };
+
+/** Where and when an input is decided: all that `decide` may know beside rows and input. */
+export interface Moment {
+  readonly partition: number;
+  readonly partitions: number;
+  /** The inbox record being applied; for timers, the record before which they fire. */
+  readonly offset: Offset;
+  /** Effects that this record has caused so far (its timers', then its own). */
+  readonly effectIndex: number;
+  /** Stream time: `rawMs` plus all advances. */
+  readonly nowMs: StreamTimeMs;
+  /** Highest append time up to this record. */
+  readonly rawMs: RawTimeMs;
+}

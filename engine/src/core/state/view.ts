@@ -1,0 +1,36 @@
+/** How the core sees rows. The partition task implements both over its overlay; see partition/overlay.ts. */
+import type { RowKind, Rows } from "@eddy/schemas";
+import type { RowKey } from "./keys.js";
+
+/** Rows are immutable once put: change a row by putting another. */
+export type Row<K extends RowKind = RowKind> = Readonly<Rows[K]>;
+
+/** Synchronous reads of what `readPlan` named. @throws InvariantViolation for anything not loaded. */
+export interface RowView {
+  get<K extends RowKind>(key: RowKey<K>): Row<K> | null;
+  /** Is this index key there? */
+  hasIndex(key: string): boolean;
+  /** Index entries of a range that `readPlan` named, ascending, at most `limit`. */
+  scanIndex(range: IndexRange): readonly (readonly [key: string, value: string])[];
+  /** Has a read plan for this key been carried out? */
+  isLoaded(request: ReadRequest): boolean;
+}
+
+/** `from` inclusive, `to` exclusive. */
+export interface IndexRange {
+  readonly from: string;
+  readonly to: string;
+  readonly limit: number;
+}
+
+export interface RowWriter {
+  get<K extends RowKind>(key: RowKey<K>): Row<K> | null;
+  put<K extends RowKind>(key: RowKey<K>, row: Row<K>): void;
+  /** Deletes; kept events may be deleted without having been read. */
+  delete(key: RowKey): void;
+}
+
+export type ReadRequest =
+  | { readonly kind: "row"; readonly key: RowKey }
+  | { readonly kind: "index"; readonly key: string }
+  | { readonly kind: "scan"; readonly range: IndexRange };

@@ -1,0 +1,41 @@
+/** Every size, count and length that Eddy bounds, in one place. Names put the unit last; `Max` bounds are inclusive. */
+export const LIMITS = {
+  /** Events in one HTTP request. */
+  eventsPerRequestMax: 5_000,
+  /** One event, as JSON text in UTF-8 bytes. */
+  eventBytesMax: 1_048_576,
+  /** One HTTP request body in bytes. */
+  requestBytesMax: 64 * 1_048_576,
+  eventNameCharsMax: 256,
+  eventIdCharsMax: 256,
+  stepIdCharsMax: 256,
+  functionsPerAppMax: 1_000,
+  triggersPerFunctionMax: 10,
+  cancelRulesPerFunctionMax: 5,
+  waitsPerFunctionMax: 50,
+  retriesMax: 20,
+  stepsPerRunMax: 1_000,
+  stepResultBytesMax: 4 * 1_048_576,
+  runStateBytesMax: 32 * 1_048_576,
+  /** Sleep or wait, in milliseconds: 366 days. */
+  timeoutMsMax: 366 * 86_400_000,
+  /** Events kept for lookback per key and event name. */
+  keptEventsMax: 1_000,
+  keptBytesMax: 8 * 1_048_576,
+  /** Subscriptions in one row; more go to overflow rows (chunks). */
+  subscriptionsPerChunkMax: 64,
+  /** Event ids in one row of a time bucket. */
+  idsPerChunkMax: 256,
+  /** Runs examined by one sweep of expired deliveries. */
+  sweepRunsMax: 500,
+  partitionsMax: 4_096,
+} as const;
+
+/** How long a worker may go without a heartbeat before its request is delivered again, in ms of log append time. */
+export const LEASE_MS = 60_000;
+/** How often a worker lists its running steps, in ms. */
+export const HEARTBEAT_MS = 20_000;
+/** How long event ids are remembered, in ms of stream time. */
+export const ID_WINDOW_MS = { generated: 600_000, user: 86_400_000 } as const;
+/** Width of a time bucket of event ids, in ms. */
+export const ID_BUCKET_MS = { generated: 60_000, user: 3_600_000 } as const;

@@ -1,0 +1,50 @@
+/** Inbox record kinds: everything that a partition task consumes. New kinds are added at the end, never renumbered. */
+import { z } from "zod";
+import { registeredApp, appConfig } from "./function-config.js";
+import { bytes, stepReport } from "./steps.js";
+
+export const causeShape = z.strictObject({ offset: z.number().int().min(0), index: z.number().int().min(0) });
+/** Set on records that another partition's effects wrote; receivers drop what is at or below their mark. */
+export const sourceShape = z.strictObject({
+  partition: z.number().int().min(0),
+  offset: z.number().int().min(0),
+  index: z.number().int().min(0),
+});
+export type Source = z.infer<typeof sourceShape>;
+
+export const matchValues = z.array(z.tuple([z.string(), z.string()]));
+
+export const inboxRecord = z.discriminatedUnion("kind", [
+  /** One copy of an event. `payload` is the whole event as JSON text, opaque to the engine. */
+  z.strictObject({
+    kind: z.literal("event"),
+    id: z.string(),
+    idFrom: z.enum(["user", "generated"]),
+    name: z.string(),
+    /** The event's own `ts`, in ms; a future one delays the runs it starts. */
+    tsMs: z.number(),
+    values: matchValues,
+    payload: bytes,
+  }),
+  z.strictObject({ kind: z.literal("report"), report: stepReport }),
+  /** A worker's delivery position: every request whose cause is at or before `mark` has reached a worker. */
+  z.strictObject({ kind: z.literal("delivered"), app: z.string(), mark: causeShape }),
+  z.strictObject({
+    kind: z.literal("heartbeat"),
+    app: z.string(),
+    running: z.array(z.strictObject({ runId: z.string(), invocation: z.number().int().min(1) })),
+  }),
+  /** Time alone. */
+  z.strictObject({ kind: z.literal("tick") }),
+  /** Moves the namespace's clock; written only where `dev` is on. */
+  z.strictObject({ kind: z.literal("advance"), ms: z.number().int().min(0) }),
+  /** Inbox 0 only: an app asks to be registered. */
+  z.strictObject({ kind: z.literal("register"), config: appConfig }),
+  /** To every partition from inbox 0: the numbered registration. */
+  z.strictObject({ kind: z.literal("registered"), config: registeredApp, source: sourceShape }),
+  z.strictObject({ kind: z.literal("cancel"), runId: z.string(), reason: z.string() }),
+  /** From here on `decide` is of this version. */
+  z.strictObject({ kind: z.literal("logic"), version: z.number().int().min(1) }),
+]);
+export type InboxRecord = z.infer<typeof inboxRecord>;
+export type InboxRecordOf<K extends InboxRecord["kind"]> = Extract<InboxRecord, { kind: K }>;

@@ -1,0 +1,105 @@
+/**
+ * What passes between engine and worker about one run. A request carries what the run has learned since the last
+ * invocation; a report carries what the worker did. User data is opaque JSON text in bytes.
+ */
+import { z } from "zod";
+import { timeout } from "./function-config.js";
+import { LIMITS } from "./limits.js";
+
+export const bytes = z.instanceof(Uint8Array);
+const stepId = z.string().min(1).max(LIMITS.stepIdCharsMax);
+
+/** An error as data. `stack` is for people; nothing branches on it. */
+export const errorShape = z.strictObject({
+  name: z.string().max(256),
+  message: z.string().max(65_536),
+  stack: z.string().max(65_536).nullable(),
+});
+export type ErrorShape = z.infer<typeof errorShape>;
+
+/** A settled step: memoised, and given to the handler each time it is re-entered. */
+export const memoEntry = z.strictObject({
+  stepId,
+  kind: z.enum(["run", "sleep", "wait"]),
+  /** JSON text: a step's result, or the event that a wait got. Null for sleeps, timed-out waits and errors. */
+  data: bytes.nullable(),
+  error: errorShape.nullable(),
+  /** The invocation whose worker reported it; 0 where the engine settled it. */
+  invocation: z.number().int().min(0),
+});
+export type MemoEntry = z.infer<typeof memoEntry>;
+
+/** Steps topic: run this function from where it stands. */
+export const stepRequest = z.strictObject({
+  app: z.string(),
+  functionId: z.string(),
+  runId: z.string(),
+  /** Counts from 1; fences reports: one from another invocation than the current is dropped. */
+  invocation: z.number().int().min(1),
+  /** Attempts of the handler that failed since it last made progress; 0-based as users see it. */
+  attempt: z.number().int().min(0),
+  maxAttempts: z.number().int().min(1),
+  /** Failed attempts of single steps: [step id, count]. */
+  stepAttempts: z.array(z.tuple([z.string(), z.number().int().min(1)])),
+  /** The triggering event as JSON text; null where the worker should have it, and asks (`needState`) if not. */
+  event: bytes.nullable(),
+  /** Settled since the last invocation, other than by its own worker. */
+  memo: z.array(memoEntry),
+  /** How many entries the whole memo has; a worker that ends up with fewer asks for the state. */
+  memoTotal: z.number().int().min(0),
+});
+export type StepRequest = z.infer<typeof stepRequest>;
+
+/** Everything that a worker needs to re-enter a handler from nothing. */
+export const runState = z.strictObject({
+  runId: z.string(),
+  invocation: z.number().int().min(1),
+  event: bytes,
+  memo: z.array(memoEntry),
+});
+export type RunState = z.infer<typeof runState>;
+
+/** What a worker tells about one step. */
+export const stepOp = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("stepCompleted"), stepId, data: bytes }),
+  z.strictObject({
+    kind: z.literal("stepFailed"),
+    stepId,
+    error: errorShape,
+    retriable: z.boolean(),
+    /** From a RetryAfterError; overrides the backoff. */
+    retryAfter: timeout.nullable(),
+  }),
+  z.strictObject({ kind: z.literal("sleepRequested"), stepId, until: timeout }),
+  z.strictObject({
+    kind: z.literal("waitRequested"),
+    stepId,
+    event: z.string().min(1).max(LIMITS.eventNameCharsMax),
+    match: z.string().min(1).max(256),
+    timeout,
+  }),
+]);
+export type StepOp = z.infer<typeof stepOp>;
+
+/** How an invocation ended; null while it goes on inline. */
+export const invocationOutcome = z.discriminatedUnion("kind", [
+  /** The handler waits for something that the engine must settle. */
+  z.strictObject({ kind: z.literal("suspended") }),
+  z.strictObject({ kind: z.literal("returned"), data: bytes }),
+  z.strictObject({
+    kind: z.literal("threw"),
+    error: errorShape,
+    retriable: z.boolean(),
+    retryAfter: timeout.nullable(),
+  }),
+]);
+export type InvocationOutcome = z.infer<typeof invocationOutcome>;
+
+/** Inbox: what an invocation did since its last report. Ops apply in order, then the outcome. */
+export const stepReport = z.strictObject({
+  runId: z.string().min(4).max(64),
+  invocation: z.number().int().min(1),
+  ops: z.array(stepOp).max(LIMITS.stepsPerRunMax),
+  outcome: invocationOutcome.nullable(),
+});
+export type StepReport = z.infer<typeof stepReport>;

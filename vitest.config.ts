@@ -1,0 +1,23 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Tests run on the sources: no build is needed, none can be stale. */
+const alias = [
+  { find: /^@eddy\/schemas$/, replacement: source("schemas/src/index.ts") },
+  { find: /^@eddy\/engine$/, replacement: source("engine/src/index.ts") },
+  { find: /^@eddy\/sdk\/inngest$/, replacement: source("sdk/src/inngest.ts") },
+  { find: /^@eddy\/sdk\/testing$/, replacement: source("sdk/src/testing/index.ts") },
+  { find: /^@eddy\/sdk$/, replacement: source("sdk/src/index.ts") },
+];
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    include: ["**/*.spec.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
