@@ -24,6 +24,8 @@ export const LIMITS = {
   keptBytesMax: 8 * 1_048_576,
   /** Subscriptions in one row; more go to overflow rows (chunks). */
   subscriptionsPerChunkMax: 64,
+  /** Live runs that may listen at one key and event name. */
+  subscriptionsPerKeyMax: 20_000,
   /** Event ids in one row of a time bucket. */
   idsPerChunkMax: 256,
   /** Runs examined by one sweep of expired deliveries. */

@@ -76,6 +76,8 @@ export const stepOp = z.discriminatedUnion("kind", [
     stepId,
     event: z.string().min(1).max(LIMITS.eventNameCharsMax),
     match: z.string().min(1).max(256),
+    /** `canon(valueAt(triggering event, match))`, by the worker, which can read the event; null matches nothing. */
+    value: z.string().nullable(),
     timeout,
   }),
 ]);
