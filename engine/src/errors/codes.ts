@@ -12,6 +12,12 @@ interface CodeEntry {
 }
 
 export const ERROR_CODES = {
+  BAD_RECORD: {
+    family: "bad-record",
+    retriable: false,
+    summary: "The log cannot take this record; nothing was stored.",
+  },
+  CLOSED: { family: "fenced", retriable: false, summary: "This process has closed the log, reader or store." },
   TRANSIENT: { family: "transient", retriable: true, summary: "The log or store did not answer in time." },
   FENCED: { family: "fenced", retriable: false, summary: "Another process owns this partition now." },
   OFFSET_OUT_OF_RANGE: {
@@ -67,6 +73,8 @@ function errorClass(name: string, code: ErrorCode) {
   };
 }
 
+export class BadRecordError extends errorClass("BadRecordError", "BAD_RECORD") {}
+export class ClosedError extends errorClass("ClosedError", "CLOSED") {}
 export class TransientError extends errorClass("TransientError", "TRANSIENT") {}
 export class FencedError extends errorClass("FencedError", "FENCED") {}
 export class OffsetOutOfRangeError extends errorClass("OffsetOutOfRangeError", "OFFSET_OUT_OF_RANGE") {}

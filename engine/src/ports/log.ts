@@ -15,7 +15,11 @@
  *  L6  Readers of the changelog see committed records only.
  *  L7  A compacted topic keeps at least the newest record of each key.
  *  L8  Group offsets are durable once `commitGroupOffset` resolves; the newest wins.
- * Errors: `TransientError` (retry is useful), `FencedError`, `OffsetOutOfRangeError`.
+ * Offsets of a partition grow, but need not be consecutive: compaction and transactions leave gaps. Whoever hands
+ * `value` bytes over or gets them does not change them afterwards.
+ * Errors: `TransientError` (retry is useful), `FencedError`, `OffsetOutOfRangeError`, `BadRecordError` (a tombstone in a
+ * topic that is not compacted, a record without a key in one that is, or one that is too large), `ClosedError` (use
+ * after close), `InvariantViolation` (unknown topic or partition, overlapping reads: a bug of the caller).
  */
 import type { Offset } from "@eddy/schemas";
 
@@ -63,10 +67,14 @@ export interface ReadLimits {
 export interface LogReader {
   /**
    * @returns the next records, empty after `waitMs` without one.
-   * @throws OffsetOutOfRangeError when the position was deleted by retention: never skips silently.
+   * @throws OffsetOutOfRangeError when the position was deleted by retention, or lies behind the end: never skips
+   * silently. May give fewer than `recordsMax` records although there are more.
    */
   read(limits: ReadLimits): Promise<readonly LogRecord[]>;
-  /** Offset that the next `read` starts at. */
+  /**
+   * Offset that the next `read` starts at. A read moves it over gaps too, so that a reader that has everything stands
+   * at the end.
+   */
   readonly position: Offset;
   /** Ends a waiting `read` with an empty answer. Idempotent. */
   close(): Promise<void>;
@@ -74,7 +82,10 @@ export interface LogReader {
 
 /** The only process that may write one changelog partition, until a newer one is opened. */
 export interface ChangelogWriter {
-  /** @returns the offset after the last record written. @throws FencedError, TransientError (outcome unknown) */
+  /**
+   * `records` may be empty: then it only checks the fence.
+   * @returns the offset after the last record written. @throws FencedError, TransientError (outcome unknown)
+   */
   commit(records: readonly NewRecord[]): Promise<Offset>;
   close(): Promise<void>;
 }
@@ -88,7 +99,7 @@ export interface GroupOffset {
 export interface Log {
   /**
    * Creates what is missing; idempotent.
-   * @throws ConfigError where an existing topic has another partition count or policy.
+   * @throws ConfigError where an existing topic has another partition count or policy; another retention is taken over.
    */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
   /** Identity of this incarnation of the topic: another one after it was deleted and made again. */

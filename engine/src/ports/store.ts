@@ -10,6 +10,7 @@
  * A store has one owner process; opening it twice throws `StoreLockedError`. Damage found at open throws
  * `StateCorruptedError`: the caller wipes and restores.
  */
+/** Deletes apply before puts. Keys are well-formed text. Whoever hands bytes over or gets them never changes them. */
 export interface StoreBatch {
   readonly puts: readonly (readonly [key: string, value: Uint8Array])[];
   readonly deletes: readonly string[];
