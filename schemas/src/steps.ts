@@ -6,7 +6,8 @@ import { z } from "zod";
 import { timeout } from "./function-config.js";
 import { LIMITS } from "./limits.js";
 
-export const bytes = z.instanceof(Uint8Array);
+/** Opaque bytes. In generated JSON Schema: base64 text. */
+export const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
 const stepId = z.string().min(1).max(LIMITS.stepIdCharsMax);
 
 /** An error as data. `stack` is for people; nothing branches on it. */

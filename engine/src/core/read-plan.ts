@@ -1,0 +1,173 @@
+/**
+ * What `decide` will read for an input. Each round names what the rows loaded so far make reachable: the run of a
+ * report, then the keys it listens at, then the events kept there.
+ */
+import {
+  anchorPathOf,
+  anchorValueOf,
+  functionIdOf,
+  LIMITS,
+  partitionOf,
+  routeKeyOf,
+  runIdOf,
+  type InboxRecordOf,
+  type RowKind,
+  type StepReport,
+} from "@eddy/schemas";
+import { functionsOf, partitionRowOf } from "./draft.js";
+import type { Input, Moment } from "./inputs.js";
+import { isEligible } from "./match/lookback.js";
+import { idKeysOf, keysHere } from "./route/keys-here.js";
+import { triggeredBy } from "./route/triggers.js";
+import { declaredBy } from "./run/start.js";
+import {
+  deliveryKey,
+  FUNCTIONS_KEY,
+  idIndexKey,
+  idsKey,
+  keptEventKey,
+  PARTITION_KEY,
+  runKey,
+  subscriptionKey,
+  type RowKey,
+  type Timer,
+} from "./state/keys.js";
+import { idBucketAt } from "./state/partition-appliers.js";
+import type { ReadRequest, Row, RowView } from "./state/view.js";
+import { asCause, sweepRange } from "./step/lease.js";
+
+export function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
+  const plan = new Plan(view, moment);
+  if (plan.row(PARTITION_KEY) === undefined || plan.row(FUNCTIONS_KEY) === undefined) return plan.missing;
+  switch (input.kind) {
+    case "event":
+      planEvent(plan, input);
+      break;
+    case "report":
+      planReport(plan, input.report);
+      break;
+    case "delivered":
+      plan.row(deliveryKey(input.app));
+      break;
+    case "heartbeat":
+      for (const { runId } of input.running) plan.row(runKey(runId));
+      break;
+    case "cancel":
+      plan.ending(input.runId);
+      break;
+    case "timerDue":
+      planTimer(plan, input.timer);
+      break;
+    case "tick":
+    case "advance":
+    case "register":
+    case "registered":
+    case "logic":
+      break;
+  }
+  return plan.missing;
+}
+
+/** Collects what is not loaded yet; hands out what is. */
+class Plan {
+  readonly missing: ReadRequest[] = [];
+
+  constructor(
+    readonly view: RowView,
+    readonly moment: Moment,
+  ) {}
+
+  /** @returns undefined while the row is not loaded; null if there is none. */
+  row<K extends RowKind>(key: RowKey<K>): Row<K> | null | undefined {
+    return this.#loaded({ kind: "row", key }) ? this.view.get(key) : undefined;
+  }
+  index(key: string): void {
+    this.#loaded({ kind: "index", key });
+  }
+  scan(range: Extract<ReadRequest, { kind: "scan" }>["range"]): readonly (readonly [string, string])[] {
+    return this.#loaded({ kind: "scan", range }) ? this.view.scanIndex(range) : [];
+  }
+  #loaded(request: ReadRequest): boolean {
+    if (this.view.isLoaded(request)) return true;
+    this.missing.push(request);
+    return false;
+  }
+
+  /** What opening a subscription at this key touches: head, tail chunk, the next one. */
+  opening(routeKey: string): void {
+    const head = this.row(subscriptionKey(routeKey, 0));
+    if (head == null) return;
+    for (let chunk = Math.max(1, head.tail - 1); chunk <= head.tail + 1; chunk++) {
+      this.row(subscriptionKey(routeKey, chunk));
+    }
+  }
+
+  /** What ending this run touches: its row, and where it listens. */
+  ending(runId: string): void {
+    const run = this.row(runKey(runId));
+    for (const { routeKey, chunk } of run?.subscriptions ?? []) {
+      this.row(subscriptionKey(routeKey, 0));
+      this.row(subscriptionKey(routeKey, chunk));
+    }
+  }
+}
+
+function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
+  const keys = keysHere(event.name, event.values, plan.moment);
+  for (const idKey of idKeysOf(event, keys)) plan.index(idIndexKey(idKey));
+  const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
+  plan.row(idsKey(event.idFrom, bucket, chunk));
+  plan.row(idsKey(event.idFrom, bucket, chunk + 1));
+  for (const { routeKey } of keys) planListeners(plan, event, routeKey);
+  for (const { app, fn } of triggeredBy(functionsOf(plan.view), event.name)) {
+    const anchor = anchorValueOf(event.values, anchorPathOf(fn));
+    if (partitionOf(anchor, plan.moment.partitions) !== plan.moment.partition) continue;
+    plan.row(runKey(runIdOf(functionIdOf(app, fn.id), event.id, anchor)));
+    for (const { routeKey } of declaredBy(fn, event, plan.moment.nowMs)) plan.opening(routeKey);
+  }
+}
+
+function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: string): void {
+  const head = plan.row(subscriptionKey(routeKey, 0));
+  if (head == null) return;
+  const bytes = head.kept.reduce((sum, kept) => sum + kept.bytes, event.payload.length);
+  const overflows = head.kept.length >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax;
+  for (let chunk = 0; chunk <= head.tail; chunk++) {
+    for (const { runId, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
+      if (purpose === "cancel" || overflows) plan.ending(runId);
+      else plan.row(runKey(runId));
+    }
+  }
+  plan.row(keptEventKey(routeKey, plan.moment.offset));
+}
+
+function planReport(plan: Plan, report: StepReport): void {
+  plan.ending(report.runId);
+  const run = plan.row(runKey(report.runId));
+  if (run == null) return;
+  for (const op of report.ops) {
+    if (op.kind !== "waitRequested" || op.value === null) continue;
+    const routeKey = routeKeyOf(op.event, op.match, op.value);
+    plan.opening(routeKey);
+    const head = plan.row(subscriptionKey(routeKey, 0));
+    for (const kept of head?.kept ?? []) if (isEligible(run, kept)) plan.row(keptEventKey(routeKey, kept.offset));
+  }
+}
+
+function planTimer(plan: Plan, { target }: Timer): void {
+  switch (target.kind) {
+    case "pending":
+    case "lease":
+      plan.row(runKey(target.runId));
+      return;
+    case "sweep": {
+      const sweep = plan.row(deliveryKey(target.app))?.sweeps[0];
+      if (sweep === undefined) return;
+      for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
+      return;
+    }
+    case "ids":
+      plan.row(target.key);
+      return;
+  }
+}

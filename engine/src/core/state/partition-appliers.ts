@@ -1,0 +1,87 @@
+/** Facts about the partition as a whole: ids, deliveries, registrations, marks, clock, logic version. */
+import { ID_BUCKET_MS, ID_WINDOW_MS, LIMITS, type PartitionRow } from "@eddy/schemas";
+import { invariant } from "../../errors/codes.js";
+import type { Applier } from "../evolve.js";
+import { deliveryKey, FUNCTIONS_KEY, idsKey, PARTITION_KEY } from "./keys.js";
+import type { Row, RowWriter } from "./view.js";
+
+type PartitionChange =
+  | "EventRemembered"
+  | "IdsForgotten"
+  | "RequestsDelivered"
+  | "DeliverySwept"
+  | "RegistrationNumbered"
+  | "FunctionsRegistered"
+  | "SourceMarkMoved"
+  | "ClockAdvanced"
+  | "LogicChanged";
+
+function updatePartition(rows: RowWriter, update: (row: Row<"partition">) => Partial<PartitionRow>): void {
+  const row = rows.get(PARTITION_KEY);
+  invariant(row !== null, "a partition has a partition row from its first takeover on");
+  rows.put(PARTITION_KEY, { ...row, ...update(row) });
+}
+
+type IdBucket = PartitionRow["ids"]["user"];
+
+/** Where the next id of a class goes: the open chunk of the bucket of `nowMs`, a new one if that is full. */
+export function idBucketAt(current: IdBucket, idClass: "generated" | "user", nowMs: number): IdBucket {
+  const bucket = Math.floor(nowMs / ID_BUCKET_MS[idClass]);
+  if (bucket !== current.bucket) return { bucket, chunk: 0, used: 0 };
+  if (current.used >= LIMITS.idsPerChunkMax) return { bucket, chunk: current.chunk + 1, used: 0 };
+  return current;
+}
+
+export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } = {
+  EventRemembered: (rows, { idClass, idKeys, nowMs }) => {
+    for (const idKey of idKeys) {
+      updatePartition(rows, ({ ids }) => {
+        const at = idBucketAt(ids[idClass], idClass, nowMs);
+        const key = idsKey(idClass, at.bucket, at.chunk);
+        const expiresAtMs = (at.bucket + 1) * ID_BUCKET_MS[idClass] + ID_WINDOW_MS[idClass];
+        const row = rows.get(key) ?? { ids: [], expiresAtMs };
+        rows.put(key, { ...row, ids: [...row.ids, idKey] });
+        return { ids: { ...ids, [idClass]: { ...at, used: at.used + 1 } } };
+      });
+    }
+  },
+  IdsForgotten: (rows, { key }) => {
+    rows.delete(key);
+  },
+  RequestsDelivered: (rows, { app, mark, dueAtMs }) => {
+    const key = deliveryKey(app);
+    const sweeps = rows.get(key)?.sweeps ?? [];
+    rows.put(key, { sweeps: [...sweeps, { mark: { offset: mark.offset, index: mark.index }, dueAtMs }] });
+  },
+  DeliverySwept: (rows, { app, againAtMs }) => {
+    const key = deliveryKey(app);
+    const sweeps = rows.get(key)?.sweeps ?? [];
+    const [first, ...rest] = sweeps;
+    invariant(first !== undefined, "only an open sweep is swept", { app });
+    const left = againAtMs === null ? rest : [{ ...first, dueAtMs: againAtMs }, ...rest];
+    if (left.length === 0) rows.delete(key);
+    else rows.put(key, { sweeps: left });
+  },
+  RegistrationNumbered: (rows, { version }) => {
+    updatePartition(rows, () => ({ registrations: version }));
+  },
+  FunctionsRegistered: (rows, { config }) => {
+    const row = rows.get(FUNCTIONS_KEY);
+    invariant(row !== null, "a partition has a functions row from its first takeover on");
+    const apps = [...row.apps.filter((a) => a.app !== config.app), config].sort((a, b) => (a.app < b.app ? -1 : 1));
+    rows.put(FUNCTIONS_KEY, { version: config.version, apps });
+  },
+  SourceMarkMoved: (rows, { source }) => {
+    updatePartition(rows, ({ marks }) => ({
+      marks: [...marks.filter((m) => m.partition !== source.partition), source].sort(
+        (a, b) => a.partition - b.partition,
+      ),
+    }));
+  },
+  ClockAdvanced: (rows, { ms }) => {
+    updatePartition(rows, ({ advanceMs }) => ({ advanceMs: advanceMs + ms }));
+  },
+  LogicChanged: (rows, { version }) => {
+    updatePartition(rows, () => ({ logic: version }));
+  },
+};

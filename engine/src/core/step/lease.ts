@@ -1,0 +1,53 @@
+/**
+ * Leases: a request is a worker's for LEASE_MS of log append time from its delivery (or its last heartbeat) on; then it
+ * goes out again. The lease starts at delivery, so that neither lag nor a long queue loses one. Requests that end before
+ * their first heartbeat cost no row of their own: a delivery is swept as a range of causes.
+ */
+import { compareCauses, LEASE_MS, LIMITS, offset, type Cause, type InboxRecordOf } from "@eddy/schemas";
+import type { Draft } from "../draft.js";
+import { dispatch } from "../run/dispatch.js";
+import { deliveryKey, inFlightKey, inFlightPrefix, runKey } from "../state/keys.js";
+import type { IndexRange } from "../state/view.js";
+
+export function onDelivered(draft: Draft, { app, mark }: InboxRecordOf<"delivered">): void {
+  const last = draft.get(deliveryKey(app))?.sweeps.at(-1);
+  if (last !== undefined && compareCauses(asCause(last.mark), asCause(mark)) >= 0) return; // Covered already.
+  draft.emit({ kind: "RequestsDelivered", app, mark: asCause(mark), dueAtMs: draft.moment.rawMs + LEASE_MS });
+}
+
+export function onHeartbeat(draft: Draft, { app, running }: InboxRecordOf<"heartbeat">): void {
+  const untilMs = draft.moment.rawMs + LEASE_MS;
+  for (const { runId, invocation } of running) {
+    const run = draft.get(runKey(runId));
+    if (run === null || run.app !== app || run.invocation.no !== invocation || run.invocation.cause === null) continue;
+    draft.emit({ kind: "LeaseExtended", runId, untilMs });
+  }
+}
+
+/** No heartbeat came in time. */
+export function onLeaseDue(draft: Draft, runId: string, dueAtMs: number): void {
+  const run = draft.get(runKey(runId));
+  if (run === null || run.invocation.cause === null || run.invocation.leaseUntilMs !== dueAtMs) {
+    return draft.reject("STALE_TIMER", `lease of run ${runId}`);
+  }
+  dispatch(draft, runId, "leaseLost");
+}
+
+/** Requests delivered up to the mark that neither ended nor were covered by a heartbeat have lost their lease. */
+export function onSweepDue(draft: Draft, app: string, dueAtMs: number): void {
+  const sweep = draft.get(deliveryKey(app))?.sweeps[0];
+  if (sweep === undefined || sweep.dueAtMs !== dueAtMs) return draft.reject("STALE_TIMER", `delivery sweep of ${app}`);
+  const expired = draft.scanIndex(sweepRange(app, asCause(sweep.mark)));
+  const more = expired.length >= LIMITS.sweepRunsMax;
+  draft.emit({ kind: "DeliverySwept", app, againAtMs: more ? draft.moment.rawMs + 1 : null });
+  for (const [, runId] of expired) dispatch(draft, runId, "leaseLost");
+}
+
+export function sweepRange(app: string, mark: Cause): IndexRange {
+  const to = inFlightKey(app, { offset: mark.offset, index: mark.index + 1 });
+  return { from: inFlightPrefix(app), to, limit: LIMITS.sweepRunsMax };
+}
+
+export function asCause(mark: { readonly offset: number; readonly index: number }): Cause {
+  return { offset: offset(mark.offset), index: mark.index };
+}

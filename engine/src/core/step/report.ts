@@ -1,0 +1,187 @@
+/**
+ * A worker reports what an invocation did. Only the run's current invocation is heard: a report of an earlier one is
+ * dropped whole, so that a zombie's results never mix with its successor's.
+ */
+import {
+  LIMITS,
+  partitionOf,
+  routeKeyOf,
+  type ErrorShape,
+  type StepOp,
+  type StepReport,
+  type Timeout,
+} from "@eddy/schemas";
+import { engineError, type Draft } from "../draft.js";
+import { findKept } from "../match/lookback.js";
+import { resolveWait } from "../match/waits.js";
+import { isRouted } from "../route/triggers.js";
+import { dispatch } from "../run/dispatch.js";
+import { endRun, type Ending } from "../run/end.js";
+import { foreignKeyError } from "../run/foreign.js";
+import { deadlineOf } from "../timer/deadline.js";
+import { openSubscription } from "../run/subscribe.js";
+import { runKey } from "../state/keys.js";
+import { retryAtMs } from "./retry.js";
+
+type OpOf<K extends StepOp["kind"]> = Extract<StepOp, { kind: K }>;
+
+export function onReport(draft: Draft, report: StepReport): void {
+  const { runId, invocation } = report;
+  const run = draft.get(runKey(runId));
+  if (run === null) return draft.reject("RUN_FINISHED", `run ${runId} does not live here`);
+  if (run.invocation.no !== invocation || run.invocation.cause === null) {
+    const detail = `report of invocation ${invocation} of run ${runId}, current is ${run.invocation.no}`;
+    return draft.reject("STALE_INVOCATION", detail);
+  }
+  for (const op of report.ops) {
+    applyOp(draft, runId, op);
+    if (draft.get(runKey(runId)) === null) return; // The op made the run fail.
+  }
+  if (report.outcome !== null) applyOutcome(draft, runId, report.outcome);
+}
+
+/** An op for a step that is settled or open already is a repeat and changes nothing. */
+function applyOp(draft: Draft, runId: string, op: StepOp): void {
+  const { memo, pending } = draft.run(runId);
+  if (memo.some((entry) => entry.stepId === op.stepId)) return;
+  if (pending.some((item) => item.kind !== "start" && item.stepId === op.stepId)) return;
+  if (memo.length + pending.length >= LIMITS.stepsPerRunMax) {
+    fail(draft, runId, engineError("TooManyStepsError", `a run has at most ${LIMITS.stepsPerRunMax} steps`));
+    return;
+  }
+  switch (op.kind) {
+    case "stepCompleted":
+      return onStepCompleted(draft, runId, op);
+    case "stepFailed":
+      return onStepFailed(draft, runId, op);
+    case "sleepRequested":
+      return onSleepRequested(draft, runId, op);
+    case "waitRequested":
+      return onWaitRequested(draft, runId, op);
+  }
+}
+
+function onStepCompleted(draft: Draft, runId: string, { stepId, data }: OpOf<"stepCompleted">): void {
+  const { functionId, invocation } = draft.run(runId);
+  if (data.length > LIMITS.stepResultBytesMax) {
+    const message = `step ${stepId} returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
+    return fail(draft, runId, engineError("StepResultTooLargeError", message));
+  }
+  const entry = { stepId, kind: "run" as const, data, error: null, invocation: invocation.no };
+  draft.emit({ kind: "StepSettled", runId, entry });
+  const atMs = draft.moment.nowMs;
+  draft.effect({ kind: "RecordHistory", entry: { kind: "stepCompleted", runId, functionId, atMs, stepId, data } });
+}
+
+function onStepFailed(draft: Draft, runId: string, op: OpOf<"stepFailed">): void {
+  const { stepId, error } = op;
+  const run = draft.run(runId);
+  const failed = (run.attempts.find(([id]) => id === stepId)?.[1] ?? 0) + 1;
+  const retryAt = nextAttempt(draft, runId, stepId, failed, op);
+  if (retryAt === null) {
+    // Exhausted. Settled by the engine (invocation 0), so that the next request tells the worker.
+    const entry = { stepId, kind: "run" as const, data: null, error, invocation: 0 };
+    draft.emit({ kind: "StepSettled", runId, entry });
+  }
+  const { functionId } = run;
+  const atMs = draft.moment.nowMs;
+  const entry = { kind: "stepFailed" as const, runId, functionId, atMs, stepId, error, attempt: failed };
+  draft.effect({ kind: "RecordHistory", entry: { ...entry, retryAtMs: retryAt } });
+}
+
+interface Failure {
+  readonly retriable: boolean;
+  readonly retryAfter: Timeout | null;
+}
+
+/** Opens a retry. @param stepId "" for the handler. @returns its time, or null if no attempt is left. */
+function nextAttempt(draft: Draft, runId: string, stepId: string, failed: number, how: Failure): number | null {
+  const run = draft.run(runId);
+  if (!how.retriable || failed > run.retries) return null;
+  const dueAtMs = retryAtMs(draft.moment.nowMs, failed, `${runId}/${stepId}`, how.retryAfter);
+  draft.emit({ kind: "AttemptFailed", runId, stepId, attempts: failed });
+  const item = { kind: "retry" as const, no: run.nextPendingNo, dueAtMs, stepId: stepId === "" ? null : stepId };
+  draft.emit({ kind: "PendingOpened", runId, item });
+  return dueAtMs;
+}
+
+function onSleepRequested(draft: Draft, runId: string, { stepId, until }: OpOf<"sleepRequested">): void {
+  const { functionId, nextPendingNo: no } = draft.run(runId);
+  const { nowMs } = draft.moment;
+  const dueAtMs = deadlineOf(until, nowMs);
+  draft.emit({ kind: "PendingOpened", runId, item: { kind: "sleep", no, dueAtMs, stepId } });
+  const entry = { kind: "sleepStarted" as const, runId, functionId, atMs: nowMs, stepId, untilMs: dueAtMs };
+  draft.effect({ kind: "RecordHistory", entry });
+}
+
+function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">): void {
+  const { stepId, event, match, value } = op;
+  const { nowMs, partition, partitions } = draft.moment;
+  const { functionId, nextPendingNo: no } = draft.run(runId);
+  const dueAtMs = deadlineOf(op.timeout, nowMs);
+  const started = { kind: "waitStarted" as const, runId, functionId, atMs: nowMs, stepId };
+  draft.effect({ kind: "RecordHistory", entry: { ...started, eventName: event, untilMs: dueAtMs } });
+  let routeKey: string | null = null;
+  if (value !== null) {
+    if (partitionOf(value, partitions) !== partition) return fail(draft, runId, foreignKeyError(match));
+    routeKey = routeKeyOf(event, match, value);
+    if (!ensureListening(draft, runId, routeKey, event, match)) return;
+    const kept = findKept(draft, draft.run(runId), routeKey);
+    if (kept !== null) return resolveWait(draft, runId, stepId, kept, true);
+  }
+  draft.emit({ kind: "PendingOpened", runId, item: { kind: "wait", no, dueAtMs, stepId, routeKey } });
+}
+
+/** @returns false if the run had to fail. */
+function ensureListening(draft: Draft, runId: string, routeKey: string, event: string, match: string): boolean {
+  const { subscriptions } = draft.run(runId);
+  if (subscriptions.some((s) => s.purpose === "wait" && s.routeKey === routeKey)) return true;
+  if (!isRouted(draft.functions(), event, match)) {
+    const message =
+      `this run waits for ${event} by ${match}, which its function has not declared; ` +
+      `add { event: ${JSON.stringify(event)}, match: ${JSON.stringify(match)} } to its waits option`;
+    fail(draft, runId, engineError("UndeclaredWaitError", message));
+    return false;
+  }
+  return openSubscription(draft, runId, { purpose: "wait", routeKey, expiresAtMs: null });
+}
+
+function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepReport["outcome"]>): void {
+  draft.emit({ kind: "InvocationEnded", runId });
+  switch (outcome.kind) {
+    case "returned":
+      return end(draft, runId, { kind: "completed", data: outcome.data });
+    case "threw":
+      return onThrew(draft, runId, outcome);
+    case "suspended":
+      return onSuspended(draft, runId);
+  }
+}
+
+function onThrew(draft: Draft, runId: string, how: Failure & { readonly error: ErrorShape }): void {
+  const run = draft.run(runId);
+  const failed = (run.attempts.find(([id]) => id === "")?.[1] ?? 0) + 1;
+  const retryAt = nextAttempt(draft, runId, "", failed, how);
+  const { functionId } = run;
+  const entry = { runId, functionId, atMs: draft.moment.nowMs, error: how.error, attempt: failed };
+  draft.effect({ kind: "RecordHistory", entry: { kind: "attemptFailed", ...entry, retryAtMs: retryAt } });
+  if (retryAt === null) end(draft, runId, { kind: "failed", error: how.error });
+}
+
+/** The worker waits for the engine: go on at once if something was settled meanwhile that it cannot know. */
+function onSuspended(draft: Draft, runId: string): void {
+  const { memo, invocation, pending } = draft.run(runId);
+  const news = memo.slice(invocation.memoSent).some((entry) => entry.invocation !== invocation.no);
+  if (news) return dispatch(draft, runId, "resume");
+  if (pending.length > 0) return;
+  const message = "the worker suspended this run with nothing to wait for; a handler must not wait for itself";
+  onThrew(draft, runId, { error: engineError("NothingToWaitForError", message), retriable: true, retryAfter: null });
+}
+
+function fail(draft: Draft, runId: string, error: ErrorShape): void {
+  end(draft, runId, { kind: "failed", error });
+}
+
+function end(draft: Draft, runId: string, ending: Ending): void {
+  endRun(draft, draft.run(runId), ending);
+}
