@@ -26,6 +26,8 @@ export const workerFrame = z.discriminatedUnion("kind", [
     kind: z.literal("heartbeat"),
     running: z.array(z.strictObject({ runId: z.string(), invocation: z.number().int().min(1) })),
   }),
+  /** This invocation ended here without a reported outcome (aborted, superseded, refused): its slot is free. */
+  z.strictObject({ kind: z.literal("released"), runId: z.string(), invocation: z.number().int().min(1) }),
   z.strictObject({ kind: z.literal("needState"), runId: z.string(), invocation: z.number().int().min(1) }),
   /** The worker is closing: send nothing more. What it has, it finishes. */
   z.strictObject({ kind: z.literal("drain") }),
