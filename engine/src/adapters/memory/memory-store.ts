@@ -1,12 +1,12 @@
 /** Stores in memory. The factory is the disk: what its stores hold survives their `close`, and a simulated crash. */
 import { createRequire } from "node:module";
+import type SortedBtree from "sorted-btree";
 import { ClosedError, StoreLockedError, invariant } from "../../errors/codes.js";
 import type { ScanRange, Store, StoreBatch, StoreFactory } from "../../ports/store.js";
 import { compareKeys } from "./key-order.js";
 
-// The package is CommonJS, and Node and test runners disagree about what its default import is.
-type SortedBtree = typeof import("sorted-btree", { with: { "resolution-mode": "require" } });
-const { default: BTree } = createRequire(import.meta.url)("sorted-btree") as SortedBtree;
+// The package is CommonJS, and Node and test runners disagree about what its default import is: ask for it as Node does.
+const { default: BTree } = createRequire(import.meta.url)("sorted-btree") as typeof SortedBtree;
 type Rows = InstanceType<typeof BTree<string, Uint8Array>>;
 
 /** Batches per store that a crash may lose: S1 allows the newest ones to go. */
@@ -70,7 +70,8 @@ export class MemoryStoreFactory implements StoreFactory {
   }
 
   async destroy(name: string): Promise<void> {
-    if (this.#disks.get(name)?.owner != null) throw new StoreLockedError(`the store ${name} is open`, { name });
+    const disk = this.#disks.get(name);
+    if (disk !== undefined && disk.owner !== null) throw new StoreLockedError(`the store ${name} is open`, { name });
     this.#disks.delete(name);
   }
 
