@@ -37,7 +37,14 @@ export class MemoryStore implements Store {
 
   async scan({ from, to, limit }: ScanRange): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
     const { rows } = this.#opened();
-    return limit <= 0 || compareKeys(from, to) >= 0 ? [] : rows.getRange(from, to, false, limit);
+    const found: (readonly [key: string, value: Uint8Array])[] = [];
+    if (limit <= 0 || compareKeys(from, to) >= 0) return found;
+    // Not `getRange`: with a maximum of n it gives n + 1 (sorted-btree 2.1.0).
+    rows.forRange(from, to, false, (key, value) => {
+      found.push([key, value]);
+      return found.length === limit ? { break: limit } : undefined;
+    });
+    return found;
   }
 
   async write({ puts, deletes }: StoreBatch): Promise<void> {
