@@ -1,0 +1,29 @@
+// What `npm test` runs, in order. A suite is a command that exits 0 when all is well. One that counts its own tests
+// writes {"passed": n, "failed": n} to the file named by EDDY_TEST_REPORT; without a report it counts as one test.
+
+/**
+ * @typedef {object} Suite
+ * @property {string} name
+ * @property {readonly string[]} command arguments for Node
+ * @property {"vitest" | "own" | "none"} report how it counts
+ * @property {boolean} [staticOnly] runs with --static alone: `npm run verify`, and .ci/run
+ */
+
+/** @type {readonly Suite[]} */
+export const SUITES = [
+  { name: "types", command: ["node_modules/typescript/bin/tsc", "-p", "tsconfig.check.json"], report: "none" },
+  { name: "tidy", command: ["--import", "tsx", "scripts/tidy/main.ts"], report: "none" },
+  {
+    name: "generated files",
+    command: ["--import", "tsx", "scripts/gen/main.ts", "--check"],
+    report: "none",
+  },
+  {
+    name: "format",
+    command: ["node_modules/prettier/bin/prettier.cjs", "--check", "--log-level=warn", "."],
+    report: "none",
+    staticOnly: true,
+  },
+  { name: "lint", command: ["node_modules/eslint/bin/eslint.js", "."], report: "none", staticOnly: true },
+  { name: "vitest", command: ["node_modules/vitest/vitest.mjs", "run"], report: "vitest" },
+];

@@ -1,0 +1,171 @@
+/**
+ * The import arrows: who may know whom. A room is a folder (or a file) with a list of what it may import; what is not
+ * listed is forbidden, and a file that belongs to no room is a problem, so that a new folder has to say what it is.
+ */
+import { posix } from "node:path";
+import ts from "typescript";
+import { lineOf, walk, type Problem, type TextFile, type Tree } from "./tree.js";
+
+interface Room {
+  /** Path prefix; a folder ends with "/". The longest prefix that fits a file wins. */
+  readonly at: string;
+  /** Rooms by prefix, as far as values go. A room may always import from itself. */
+  readonly imports: readonly string[];
+  /** Rooms of which only types may be imported. */
+  readonly types?: readonly string[];
+  /** npm packages: true for whatever the workspace declares, or the few that are allowed. Default: none. */
+  readonly packages?: true | readonly string[];
+  /** May it import `node:*`? Default: no. */
+  readonly node?: boolean;
+}
+
+const E = "engine/src/";
+const CONTRACTS = [`${E}ports/`, `${E}errors/`, `${E}topics.ts`, "schemas/"];
+const INNER = [...CONTRACTS, `${E}core/`];
+
+export const ROOMS: readonly Room[] = [
+  { at: "schemas/src/", imports: [], packages: true },
+  { at: "sdk/src/", imports: ["schemas/"], packages: true, node: true },
+
+  { at: `${E}errors/`, imports: ["schemas/"] },
+  { at: `${E}core/`, imports: [`${E}errors/`, "schemas/"] },
+  { at: `${E}topics.ts`, imports: ["schemas/"], types: [`${E}ports/`] },
+  { at: `${E}ports/`, imports: ["schemas/", `${E}errors/`], types: [`${E}core/`] },
+  { at: `${E}partition/`, imports: INNER, packages: ["sorted-btree", "lru-cache"] },
+  { at: `${E}adapters/`, imports: CONTRACTS, types: [`${E}core/`], packages: true, node: true },
+  { at: `${E}registry/`, imports: INNER, packages: true, node: true },
+  { at: `${E}history/`, imports: INNER, packages: true, node: true },
+  { at: `${E}dispatch/`, imports: [...INNER, `${E}registry/`], packages: true, node: true },
+  {
+    at: `${E}gateway/`,
+    imports: [...INNER, `${E}registry/`, `${E}history/`, `${E}dispatch/`],
+    types: [`${E}config/`],
+    packages: true,
+    node: true,
+  },
+  { at: `${E}config/`, imports: [`${E}errors/`, "schemas/"], packages: true, node: true },
+  { at: `${E}cli/`, imports: [E], packages: true, node: true },
+  { at: `${E}main.ts`, imports: [E, "schemas/"], packages: true, node: true },
+  { at: `${E}index.ts`, imports: [E, "schemas/"] },
+
+  { at: "engine/sim/", imports: [...INNER, `${E}partition/`, `${E}adapters/memory/`], packages: true, node: true },
+  { at: "engine/test/", imports: [E, "engine/sim/", "schemas/"], packages: true, node: true },
+  { at: "schemas/test/", imports: ["schemas/"], packages: true, node: true },
+  { at: "sdk/test/", imports: ["sdk/", "schemas/"], packages: true, node: true },
+  { at: "examples/", imports: ["sdk/"], packages: true, node: true },
+  { at: "bench/", imports: ["engine/", "sdk/", "schemas/"], packages: true, node: true },
+  { at: "e2e/", imports: ["engine/", "sdk/", "schemas/", "examples/"], packages: true, node: true },
+  { at: "scripts/", imports: ["engine/", "schemas/"], packages: true, node: true },
+];
+
+/** Tests of an example play it against the engine. */
+const EXAMPLE_TEST: Room = { at: "examples/*/test/", imports: ["engine/", "sdk/"], packages: true, node: true };
+
+/** Our packages by name; `@eddy/sdk/testing` is the one part of the SDK that brings the core along. */
+const OUR_PACKAGES: readonly (readonly [name: string, folder: string])[] = [
+  ["@eddy/schemas", "schemas/"],
+  ["@eddy/engine", "engine/src/index.ts"],
+  ["@eddy/sdk", "sdk/"],
+];
+
+interface Import {
+  readonly specifier: string;
+  readonly typeOnly: boolean;
+  readonly line: number;
+}
+
+export function importsOf(source: ts.SourceFile): readonly Import[] {
+  const found: Import[] = [];
+  const add = (node: ts.Node, specifier: ts.Node | undefined, typeOnly: boolean): void => {
+    if (specifier !== undefined && ts.isStringLiteralLike(specifier)) {
+      found.push({ specifier: specifier.text, typeOnly, line: lineOf(node) });
+    }
+  };
+  walk(source, (node) => {
+    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier, isTypeOnly(node.importClause));
+    else if (ts.isExportDeclaration(node)) add(node, node.moduleSpecifier, node.isTypeOnly);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node, node.argument.literal, true);
+    else if (ts.isCallExpression(node) && isLoader(node.expression)) add(node, node.arguments[0], false);
+  });
+  return found;
+}
+
+/** `import type {}`, or every name in the braces marked `type`. */
+function isTypeOnly(clause: ts.ImportClause | undefined): boolean {
+  if (clause === undefined) return false;
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const { namedBindings } = clause;
+  if (clause.name !== undefined || namedBindings === undefined || !ts.isNamedImports(namedBindings)) return false;
+  return namedBindings.elements.length > 0 && namedBindings.elements.every((element) => element.isTypeOnly);
+}
+
+function isLoader(callee: ts.Expression): boolean {
+  return callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === "require");
+}
+
+function roomOf(path: string): Room | undefined {
+  if (/^examples\/[^/]+\/test\//.test(path)) return EXAMPLE_TEST;
+  let best: Room | undefined;
+  for (const room of ROOMS) {
+    if (path.startsWith(room.at) && (best === undefined || room.at.length > best.at.length)) best = room;
+  }
+  return best;
+}
+
+const ROOT_FILE = /^[^/]+$/;
+
+export function arrows(tree: Tree): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const file of tree.code) {
+    if (ROOT_FILE.test(file.path)) continue;
+    const room = roomOf(file.path);
+    if (room === undefined) {
+      const message = "belongs to no room: say in scripts/tidy/arrows.ts what this folder may import";
+      problems.push({ rule: "arrows", path: file.path, line: 0, message });
+      continue;
+    }
+    for (const found of importsOf(tree.parse(file))) {
+      const message = judge(file, room, found);
+      if (message !== null) problems.push({ rule: "arrows", path: file.path, line: found.line, message });
+    }
+  }
+  return problems;
+}
+
+/** @returns why the import is forbidden, or null. */
+function judge(file: TextFile, room: Room, { specifier, typeOnly }: Import): string | null {
+  if (specifier.startsWith("node:")) {
+    return room.node === true ? null : `${room.at} must not import ${specifier}: it stays free of I/O`;
+  }
+  if (specifier.startsWith(".")) {
+    const target = posix.normalize(posix.join(posix.dirname(file.path), specifier)).replace(/\.js$/, ".ts");
+    if (workspaceOf(target) !== workspaceOf(file.path)) {
+      return `reaches into another workspace by path (${specifier}): import the package by its name`;
+    }
+    return allowed(room, target, typeOnly, specifier);
+  }
+  for (const [name, folder] of OUR_PACKAGES) {
+    if (specifier === name || specifier.startsWith(`${name}/`)) return allowed(room, folder, typeOnly, specifier);
+  }
+  if (room.packages === true) return null;
+  const packageName = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+  if (room.packages?.includes(packageName) === true) return null;
+  return `${room.at} must not import the package ${packageName}`;
+}
+
+function allowed(room: Room, target: string, typeOnly: boolean, specifier: string): string | null {
+  const own = room.at.replace("*", target.split("/")[1] ?? "");
+  const fits = (prefix: string): boolean => target.startsWith(prefix);
+  if (target.startsWith(own)) return null;
+  if (room === EXAMPLE_TEST && target.startsWith(own.replace(/test\/$/, ""))) return null;
+  if (room.imports.some(fits)) return null;
+  if (room.types?.some(fits) === true) {
+    return typeOnly ? null : `${room.at} may import types alone from ${specifier}: write \`import type\``;
+  }
+  return `${room.at} must not import ${specifier}: the arrows are in scripts/tidy/arrows.ts`;
+}
+
+function workspaceOf(path: string): string {
+  const [first = "", second = ""] = path.split("/");
+  return first === "examples" ? `${first}/${second}` : first;
+}
