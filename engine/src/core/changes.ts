@@ -40,8 +40,13 @@ export type Change =
   | { readonly kind: "InvocationEnded"; readonly runId: string }
   | { readonly kind: "LeaseExtended"; readonly runId: string; readonly untilMs: number }
   | { readonly kind: "RequestsDelivered"; readonly app: string; readonly mark: Cause; readonly dueAtMs: number }
-  /** The first sweep is done, or, with `againAtMs`, goes on later. */
-  | { readonly kind: "DeliverySwept"; readonly app: string; readonly againAtMs: number | null }
+  /** Sweeps due at or before `untilMs` are done; with `againAtMs`, the last of them goes on then. */
+  | {
+      readonly kind: "DeliverySwept";
+      readonly app: string;
+      readonly untilMs: number;
+      readonly againAtMs: number | null;
+    }
   /** All subscriptions are closed before. */
   | { readonly kind: "RunEnded"; readonly runId: string }
   | { readonly kind: "RegistrationNumbered"; readonly version: number }

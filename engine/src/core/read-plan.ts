@@ -34,7 +34,7 @@ import {
 } from "./state/keys.js";
 import { idBucketAt } from "./state/partition-appliers.js";
 import type { ReadRequest, Row, RowView } from "./state/view.js";
-import { asCause, sweepRange } from "./step/lease.js";
+import { asCause, dueSweep, sweepRange } from "./step/lease.js";
 
 export function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
   const plan = new Plan(view, moment);
@@ -161,7 +161,7 @@ function planTimer(plan: Plan, { target }: Timer): void {
       plan.row(runKey(target.runId));
       return;
     case "sweep": {
-      const sweep = plan.row(deliveryKey(target.app))?.sweeps[0];
+      const sweep = dueSweep(plan.row(deliveryKey(target.app)), plan.moment.rawMs);
       if (sweep === undefined) return;
       for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
       return;

@@ -53,12 +53,13 @@ export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } 
     const sweeps = rows.get(key)?.sweeps ?? [];
     rows.put(key, { sweeps: [...sweeps, { mark: { offset: mark.offset, index: mark.index }, dueAtMs }] });
   },
-  DeliverySwept: (rows, { app, againAtMs }) => {
+  DeliverySwept: (rows, { app, untilMs, againAtMs }) => {
     const key = deliveryKey(app);
     const sweeps = rows.get(key)?.sweeps ?? [];
-    const [first, ...rest] = sweeps;
-    invariant(first !== undefined, "only an open sweep is swept", { app });
-    const left = againAtMs === null ? rest : [{ ...first, dueAtMs: againAtMs }, ...rest];
+    const last = sweeps.findLast((sweep) => sweep.dueAtMs <= untilMs);
+    invariant(last !== undefined, "only an open sweep is swept", { app });
+    const rest = sweeps.filter((sweep) => sweep.dueAtMs > untilMs);
+    const left = againAtMs === null ? rest : [{ ...last, dueAtMs: againAtMs }, ...rest];
     if (left.length === 0) rows.delete(key);
     else rows.put(key, { sweeps: left });
   },

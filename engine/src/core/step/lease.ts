@@ -3,11 +3,19 @@
  * goes out again. The lease starts at delivery, so that neither lag nor a long queue loses one. Requests that end before
  * their first heartbeat cost no row of their own: a delivery is swept as a range of causes.
  */
-import { compareCauses, LEASE_MS, LIMITS, offset, type Cause, type InboxRecordOf } from "@eddy/schemas";
+import {
+  compareCauses,
+  LEASE_MS,
+  LIMITS,
+  offset,
+  type Cause,
+  type DeliveryRow,
+  type InboxRecordOf,
+} from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { dispatch } from "../run/dispatch.js";
 import { deliveryKey, inFlightKey, inFlightPrefix, runKey } from "../state/keys.js";
-import type { IndexRange } from "../state/view.js";
+import type { IndexRange, Row } from "../state/view.js";
 
 export function onDelivered(draft: Draft, { app, mark }: InboxRecordOf<"delivered">): void {
   const last = draft.get(deliveryKey(app))?.sweeps.at(-1);
@@ -34,13 +42,22 @@ export function onLeaseDue(draft: Draft, runId: string, dueAtMs: number): void {
 }
 
 /** Requests delivered up to the mark that neither ended nor were covered by a heartbeat have lost their lease. */
-export function onSweepDue(draft: Draft, app: string, dueAtMs: number): void {
-  const sweep = draft.get(deliveryKey(app))?.sweeps[0];
-  if (sweep === undefined || sweep.dueAtMs !== dueAtMs) return draft.reject("STALE_TIMER", `delivery sweep of ${app}`);
+export function onSweepDue(draft: Draft, app: string): void {
+  const { rawMs } = draft.moment;
+  const sweep = dueSweep(draft.get(deliveryKey(app)), rawMs);
+  if (sweep === undefined) return draft.reject("STALE_TIMER", `delivery sweep of ${app}`);
   const expired = draft.scanIndex(sweepRange(app, asCause(sweep.mark)));
-  const more = expired.length >= LIMITS.sweepRunsMax;
-  draft.emit({ kind: "DeliverySwept", app, againAtMs: more ? draft.moment.rawMs + 1 : null });
+  const againAtMs = expired.length >= LIMITS.sweepRunsMax ? rawMs + 1 : null;
+  draft.emit({ kind: "DeliverySwept", app, untilMs: rawMs, againAtMs });
   for (const [, runId] of expired) dispatch(draft, runId, "leaseLost");
+}
+
+/** The last sweep that is due: its mark covers those before it. */
+export function dueSweep(
+  delivery: Row<"delivery"> | null | undefined,
+  rawMs: number,
+): DeliveryRow["sweeps"][number] | undefined {
+  return delivery?.sweeps.findLast((sweep) => sweep.dueAtMs <= rawMs);
 }
 
 export function sweepRange(app: string, mark: Cause): IndexRange {
