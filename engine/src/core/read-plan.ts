@@ -2,24 +2,11 @@
  * What `decide` will read for an input. Each round names what the rows loaded so far make reachable: the run of a
  * report, then the keys it listens at, then the events kept there.
  */
-import {
-  anchorPathOf,
-  anchorValueOf,
-  functionIdOf,
-  LIMITS,
-  partitionOf,
-  routeKeyOf,
-  runIdOf,
-  type InboxRecordOf,
-  type RowKind,
-  type StepReport,
-} from "@eddy/schemas";
+import { LIMITS, routeKeyOf, type InboxRecordOf, type RowKind, type StepReport } from "@eddy/schemas";
 import { functionsOf, partitionRowOf } from "./draft.js";
 import type { Input, Moment } from "./inputs.js";
 import { isEligible } from "./match/lookback.js";
-import { idKeysOf, keysHere } from "./route/keys-here.js";
-import { triggeredBy } from "./route/triggers.js";
-import { declaredBy } from "./run/start.js";
+import { eventPlanOf } from "./route/event-plan.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
@@ -113,17 +100,15 @@ class Plan {
 }
 
 function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
-  const keys = keysHere(event.name, event.values, plan.moment);
-  for (const idKey of idKeysOf(event, keys)) plan.index(idIndexKey(idKey));
+  const { routeKeys, idKeys, candidates } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
+  for (const idKey of idKeys) plan.index(idIndexKey(idKey));
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   plan.row(idsKey(event.idFrom, bucket, chunk));
   plan.row(idsKey(event.idFrom, bucket, chunk + 1));
-  for (const { routeKey } of keys) planListeners(plan, event, routeKey);
-  for (const { app, fn } of triggeredBy(functionsOf(plan.view), event.name)) {
-    const anchor = anchorValueOf(event.values, anchorPathOf(fn));
-    if (partitionOf(anchor, plan.moment.partitions) !== plan.moment.partition) continue;
-    plan.row(runKey(runIdOf(functionIdOf(app, fn.id), event.id, anchor)));
-    for (const { routeKey } of declaredBy(fn, event, plan.moment.nowMs)) plan.opening(routeKey);
+  for (const routeKey of routeKeys) planListeners(plan, event, routeKey);
+  for (const { runId, declared } of candidates) {
+    plan.row(runKey(runId));
+    for (const { routeKey } of declared) plan.opening(routeKey);
   }
 }
 

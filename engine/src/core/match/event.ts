@@ -2,10 +2,9 @@
  * An event has reached one of its partitions: cancel the runs that are older than it, resolve waits, keep it for waits
  * that may still come, start new runs; in this order (DESIGN.md section 7).
  */
-import { anchorPathOf, anchorValueOf, partitionOf, runIdOf, functionIdOf, type InboxRecordOf } from "@eddy/schemas";
+import type { InboxRecordOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import { idKeysOf, keysHere, type KeyHere } from "../route/keys-here.js";
-import { triggeredBy } from "../route/triggers.js";
+import { eventPlanOf } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
 import { startRun } from "../run/start.js";
@@ -17,21 +16,22 @@ import { resolveWait } from "./waits.js";
 type EventRecord = InboxRecordOf<"event">;
 
 export function onEvent(draft: Draft, event: EventRecord): void {
-  const { moment } = draft;
-  const keys = keysHere(event.name, event.values, moment);
-  const idKeys = idKeysOf(event, keys);
+  const { routeKeys, idKeys, candidates } = eventPlanOf(event, draft.functions(), draft.moment);
   if (idKeys.some((idKey) => draft.hasIndex(idIndexKey(idKey)))) {
     draft.reject("DUPLICATE_EVENT", `event ${event.id} was seen here before`);
     return;
   }
-  draft.emit({ kind: "EventRemembered", idClass: event.idFrom, idKeys, nowMs: moment.nowMs });
-  for (const key of keys) cancelRuns(draft, event, key);
-  for (const key of keys) resolveWaits(draft, event, key);
-  for (const key of keys) keepForLookback(draft, event, key.routeKey);
-  startRuns(draft, event);
+  draft.emit({ kind: "EventRemembered", idClass: event.idFrom, idKeys, nowMs: draft.moment.nowMs });
+  for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
+  for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey);
+  for (const routeKey of routeKeys) keepForLookback(draft, event, routeKey);
+  for (const candidate of candidates) {
+    if (draft.get(runKey(candidate.runId)) === null) startRun(draft, candidate, event);
+    else draft.reject("DUPLICATE_RUN", `run ${candidate.runId} lives already`);
+  }
 }
 
-function cancelRuns(draft: Draft, event: EventRecord, { routeKey }: KeyHere): void {
+function cancelRuns(draft: Draft, event: EventRecord, routeKey: string): void {
   for (const { runId, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "cancel") continue;
     const run = draft.get(runKey(runId));
@@ -42,7 +42,7 @@ function cancelRuns(draft: Draft, event: EventRecord, { routeKey }: KeyHere): vo
   }
 }
 
-function resolveWaits(draft: Draft, event: EventRecord, { routeKey }: KeyHere): void {
+function resolveWaits(draft: Draft, event: EventRecord, routeKey: string): void {
   for (const { runId, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "wait") continue;
     const run = draft.run(runId);
@@ -53,16 +53,5 @@ function resolveWaits(draft: Draft, event: EventRecord, { routeKey }: KeyHere): 
     const taken = { eventId: event.id, offset: draft.moment.offset, payload: event.payload };
     resolveWait(draft, runId, wait.stepId, taken, false);
     if (!isInFlight(draft.run(runId))) dispatch(draft, runId, "resume");
-  }
-}
-
-function startRuns(draft: Draft, event: EventRecord): void {
-  const { partition, partitions } = draft.moment;
-  for (const { app, fn } of triggeredBy(draft.functions(), event.name)) {
-    const anchor = anchorValueOf(event.values, anchorPathOf(fn));
-    if (partitionOf(anchor, partitions) !== partition) continue;
-    const runId = runIdOf(functionIdOf(app, fn.id), event.id, anchor);
-    if (draft.get(runKey(runId)) !== null) draft.reject("DUPLICATE_RUN", `run ${runId} lives already`);
-    else startRun(draft, { runId, app, fn, anchor, event });
   }
 }
