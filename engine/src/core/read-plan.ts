@@ -80,11 +80,14 @@ class Plan {
     return false;
   }
 
-  /** What opening a subscription at this key touches: head, tail chunk, the next one. */
-  opening(routeKey: string): void {
+  /**
+   * What opening a subscription at this key touches: head, tail chunk, the next one. Where runs may end before in the
+   * same decision, any chunk may have become the tail.
+   */
+  opening(routeKey: string, afterEndings: boolean): void {
     const head = this.row(subscriptionKey(routeKey, 0));
     if (head == null) return;
-    for (let chunk = Math.max(1, head.tail - 1); chunk <= head.tail + 1; chunk++) {
+    for (let chunk = afterEndings ? 1 : Math.max(1, head.tail); chunk <= head.tail + 1; chunk++) {
       this.row(subscriptionKey(routeKey, chunk));
     }
   }
@@ -105,25 +108,29 @@ function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   plan.row(idsKey(event.idFrom, bucket, chunk));
   plan.row(idsKey(event.idFrom, bucket, chunk + 1));
-  for (const routeKey of routeKeys) planListeners(plan, event, routeKey);
+  let endings = false;
+  for (const routeKey of routeKeys) if (planListeners(plan, event, routeKey)) endings = true;
   for (const { runId, declared } of candidates) {
     plan.row(runKey(runId));
-    for (const { routeKey } of declared) plan.opening(routeKey);
+    for (const { routeKey } of declared) plan.opening(routeKey, endings);
   }
 }
 
-function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: string): void {
+/** @returns whether the event may end runs that listen here. */
+function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: string): boolean {
   const head = plan.row(subscriptionKey(routeKey, 0));
-  if (head == null) return;
+  if (head == null) return false;
   const bytes = head.kept.reduce((sum, kept) => sum + kept.bytes, event.payload.length);
-  const overflows = head.kept.length >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax;
+  let endings = head.kept.length >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax;
   for (let chunk = 0; chunk <= head.tail; chunk++) {
     for (const { runId, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
-      if (purpose === "cancel" || overflows) plan.ending(runId);
+      if (purpose === "cancel") endings = true;
+      if (endings) plan.ending(runId);
       else plan.row(runKey(runId));
     }
   }
   plan.row(keptEventKey(routeKey, plan.moment.offset));
+  return endings;
 }
 
 function planReport(plan: Plan, report: StepReport): void {
@@ -133,7 +140,7 @@ function planReport(plan: Plan, report: StepReport): void {
   for (const op of report.ops) {
     if (op.kind !== "waitRequested" || op.value === null) continue;
     const routeKey = routeKeyOf(op.event, op.match, op.value);
-    plan.opening(routeKey);
+    plan.opening(routeKey, false);
     const head = plan.row(subscriptionKey(routeKey, 0));
     for (const kept of head?.kept ?? []) if (isEligible(run, kept)) plan.row(keptEventKey(routeKey, kept.offset));
   }

@@ -393,6 +393,23 @@ describe("many listeners at one key", () => {
   });
 });
 
+it("opens at a key from which the same event has just taken whole chunks of listeners", () => {
+  const reset = fn({ id: "reset", triggers: [{ event: "reset" }], waits: [{ event: "ok", match: "data.k" }] });
+  const order = fn({
+    id: "order",
+    triggers: [{ event: "order" }],
+    cancelOn: [{ event: "reset", match: "data.k", timeout: null }],
+    waits: [{ event: "ok", match: "data.k" }],
+  });
+  const s = new Scenario([order, reset]);
+  const runs = LIMITS.subscriptionsPerChunkMax * 2;
+  for (let i = 0; i < runs; i++) s.send("reset", { k: "k1", i }, { afterMs: 0 });
+  for (let i = 0; i < runs + 1; i++) s.send("order", { k: "k1", i }, { afterMs: 0 });
+  s.send("reset", { k: "k1" });
+  expect(s.historyOf("runCancelled")).toHaveLength(runs + 1);
+  expect(s.runs).toHaveLength(runs + 1);
+});
+
 describe("registration", () => {
   const config = { app: "shop", functions: [review] };
   it("is numbered by inbox 0 and sent to every partition", () => {
