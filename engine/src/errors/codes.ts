@@ -20,6 +20,11 @@ export const ERROR_CODES = {
   CLOSED: { family: "fenced", retriable: false, summary: "This process has closed the log, reader or store." },
   TRANSIENT: { family: "transient", retriable: true, summary: "The log or store did not answer in time." },
   FENCED: { family: "fenced", retriable: false, summary: "Another process owns this partition now." },
+  CLOCK_AHEAD: {
+    family: "config",
+    retriable: false,
+    summary: "The log's clock is too far ahead of this machine's; timers would fire early.",
+  },
   OFFSET_OUT_OF_RANGE: {
     family: "corrupted",
     retriable: false,
@@ -31,6 +36,8 @@ export const ERROR_CODES = {
     summary: "The local store cannot be used; it is restored.",
   },
   STORE_LOCKED: { family: "config", retriable: false, summary: "Another process uses this data directory." },
+  DATA_DIR_UNUSABLE: { family: "config", retriable: false, summary: "The data directory cannot be made or written." },
+  ADDRESS_UNUSABLE: { family: "config", retriable: false, summary: "The address to listen on is taken or not ours." },
   CONFIG_INVALID: { family: "config", retriable: false, summary: "The configuration has problems." },
   INVARIANT_VIOLATION: { family: "invariant", retriable: false, summary: "A bug: something that cannot be was seen." },
 } as const satisfies Record<string, CodeEntry>;
@@ -77,9 +84,12 @@ export class BadRecordError extends errorClass("BadRecordError", "BAD_RECORD") {
 export class ClosedError extends errorClass("ClosedError", "CLOSED") {}
 export class TransientError extends errorClass("TransientError", "TRANSIENT") {}
 export class FencedError extends errorClass("FencedError", "FENCED") {}
+export class ClockAheadError extends errorClass("ClockAheadError", "CLOCK_AHEAD") {}
 export class OffsetOutOfRangeError extends errorClass("OffsetOutOfRangeError", "OFFSET_OUT_OF_RANGE") {}
 export class StateCorruptedError extends errorClass("StateCorruptedError", "STATE_CORRUPTED") {}
 export class StoreLockedError extends errorClass("StoreLockedError", "STORE_LOCKED") {}
+export class DataDirError extends errorClass("DataDirError", "DATA_DIR_UNUSABLE") {}
+export class AddressError extends errorClass("AddressError", "ADDRESS_UNUSABLE") {}
 export class ConfigError extends errorClass("ConfigError", "CONFIG_INVALID") {}
 export class InvariantViolation extends errorClass("InvariantViolation", "INVARIANT_VIOLATION") {}
 

@@ -1,0 +1,183 @@
+/**
+ * The door for workers, whatever the transport: takes hello, registers the app where that is not done yet, and
+ * welcomes the worker once the registration is in force on every partition.
+ *
+ *   opened --hello--> joining --in force--> welcomed --> closed
+ *      \__ any other frame, or a broken one __\_______________/   (from every state)
+ */
+import {
+  configDigest,
+  decodeFrame,
+  encodeInbox,
+  HEARTBEAT_MS,
+  LEASE_MS,
+  PROTOCOL_VERSION,
+  workerFrame,
+  type AppConfig,
+  type WorkerFrame,
+} from "@eddy/schemas";
+import { ConfigError, EddyError } from "../errors/codes.js";
+import type { RegistryView } from "../registry/registry-view.js";
+import { appTopicSpecs } from "../topics.js";
+import { StepDispatcher, type DispatcherDeps } from "./step-dispatcher.js";
+import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "./worker-link.js";
+import type { WorkerSession } from "./worker-session.js";
+
+export interface WorkerGateDeps extends DispatcherDeps {
+  readonly registry: RegistryView;
+}
+
+/** How long a registration may take to be in force, in ms. */
+export const REGISTRATION_MS_MAX = 30_000;
+/** How long a connection may stay without a hello, in ms. */
+export const HELLO_MS_MAX = 10_000;
+/** Reasons of close frames hold at most 123 bytes. */
+const REASON_CHARS_MAX = 120;
+
+type Hello = Extract<WorkerFrame, { kind: "hello" }>;
+
+export class WorkerGate {
+  readonly #deps: WorkerGateDeps;
+  readonly #dispatchers = new Map<string, Promise<StepDispatcher>>();
+  readonly #running = new Map<string, StepDispatcher>();
+  readonly #links = new Set<WorkerLink>();
+  #isClosed = false;
+
+  constructor(deps: WorkerGateDeps) {
+    this.#deps = deps;
+  }
+
+  /** A worker has connected. */
+  accept(link: WorkerLink): WorkerChannel {
+    if (this.#isClosed) link.close(CLOSE_CODES.goingAway, "the engine stops");
+    this.#links.add(link);
+    let state: "opened" | "joining" | "welcomed" | "closed" = "opened";
+    let session: WorkerSession | null = null;
+    const gone = new AbortController();
+    const join = async (hello: Hello): Promise<void> => {
+      state = "joining";
+      const dispatcher = await this.#join(link, hello, gone.signal);
+      if (dispatcher === null || state !== "joining") return;
+      state = "welcomed";
+      link.send({ kind: "welcome", leaseMs: LEASE_MS, heartbeatMs: HEARTBEAT_MS });
+      session = dispatcher.attach(link, hello);
+    };
+    void this.#deps.clock.sleep(HELLO_MS_MAX, gone.signal).then(() => {
+      if (state === "opened") close(link, "brokenFrame", `no hello within ${HELLO_MS_MAX} ms`);
+    });
+    return {
+      receive: (data) => {
+        if (state === "closed") return;
+        const frame = this.#read(link, data);
+        if (frame === null) return;
+        if (session !== null) session.receive(frame);
+        else if (state === "opened" && frame.kind === "hello") void join(frame);
+        else if (frame.kind !== "heartbeat") close(link, "brokenFrame", `${frame.kind} before welcome`);
+      },
+      writable: () => session?.writable(),
+      closed: () => {
+        state = "closed";
+        gone.abort();
+        this.#links.delete(link);
+        session?.detach();
+      },
+    };
+  }
+
+  /** For readiness and figures: connected workers and what they have, by app. */
+  get apps(): readonly { app: string; workers: number; inFlight: number; failure: Error | null }[] {
+    return [...this.#running].map(([app, { workers, inFlight, failure }]) => ({ app, workers, inFlight, failure }));
+  }
+
+  /** Closes every connection, stops every dispatcher. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const link of this.#links) link.close(CLOSE_CODES.goingAway, "the engine stops");
+    const started = await Promise.allSettled(this.#dispatchers.values());
+    await Promise.all(started.map((result) => (result.status === "fulfilled" ? result.value.stop() : undefined)));
+  }
+
+  /** @returns null for a broken frame; the connection is closed then. */
+  #read(link: WorkerLink, data: Uint8Array): WorkerFrame | null {
+    let decoded: unknown;
+    try {
+      decoded = decodeFrame(data);
+    } catch (error) {
+      close(link, "brokenFrame", error instanceof Error ? error.message : String(error));
+      return null;
+    }
+    const parsed = workerFrame.safeParse(decoded);
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    const message = `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not a frame"}`;
+    if ((decoded as { kind?: unknown } | null)?.kind === "hello") this.#refuse(link, "INVALID_HELLO", message);
+    else close(link, "brokenFrame", message);
+    return null;
+  }
+
+  /** @returns null where the worker was refused, or has gone. */
+  async #join(link: WorkerLink, hello: Hello, gone: AbortSignal): Promise<StepDispatcher | null> {
+    const { config, protocol, workerId } = hello;
+    if (protocol !== PROTOCOL_VERSION) {
+      const message = `this engine speaks protocol ${PROTOCOL_VERSION}, the worker ${protocol}: use matching versions`;
+      return this.#refuse(link, "PROTOCOL_MISMATCH", message);
+    }
+    try {
+      await this.#register(config, gone);
+      return await this.#dispatcherOf(config.app);
+    } catch (err) {
+      if (gone.aborted) return null;
+      this.#deps.logger.warn({ err, app: config.app, workerId }, "a worker could not join");
+      const code = err instanceof EddyError ? err.code : "INTERNAL";
+      const message = err instanceof EddyError ? err.message : "the engine could not take this worker in";
+      if (err instanceof ConfigError) return this.#refuse(link, code, message);
+      return this.#refuse(link, code, message, "tryAgain");
+    }
+  }
+
+  /** Resolves when the configuration is in force. Topics come first: no request may find its topic missing. */
+  async #register(config: AppConfig, gone: AbortSignal): Promise<void> {
+    const { log, topics, lanes, registry, clock } = this.#deps;
+    const { app, functions } = config;
+    await log.ensureTopics(appTopicSpecs(topics, app, lanes.partitions));
+    await registry.whenFresh();
+    const digest = configDigest(app, functions);
+    if (registry.app(app)?.digest !== digest) {
+      await lanes.append(0, [{ key: app, value: encodeInbox({ kind: "register", config }) }]);
+    }
+    const done = new AbortController();
+    const late = clock.sleep(REGISTRATION_MS_MAX, AbortSignal.any([done.signal, gone])).then(() => done.abort());
+    try {
+      await registry.waitUntilInForce(app, digest, AbortSignal.any([done.signal, gone]));
+    } finally {
+      done.abort();
+      await late;
+    }
+  }
+
+  #dispatcherOf(app: string): Promise<StepDispatcher> {
+    const known = this.#dispatchers.get(app);
+    if (known !== undefined) return known;
+    const starting = this.#startDispatcher(app);
+    this.#dispatchers.set(app, starting);
+    starting.catch(() => this.#dispatchers.delete(app));
+    return starting;
+  }
+
+  async #startDispatcher(app: string): Promise<StepDispatcher> {
+    const dispatcher = new StepDispatcher(app, this.#deps);
+    await dispatcher.start();
+    this.#running.set(app, dispatcher);
+    return dispatcher;
+  }
+
+  #refuse(link: WorkerLink, code: string, message: string, close_: keyof typeof CLOSE_CODES = "refused"): null {
+    link.send({ kind: "refused", code, message });
+    close(link, close_, `${code}: ${message}`);
+    return null;
+  }
+}
+
+function close(link: WorkerLink, code: keyof typeof CLOSE_CODES, reason: string): void {
+  link.close(CLOSE_CODES[code], reason.slice(0, REASON_CHARS_MAX));
+}

@@ -1,0 +1,164 @@
+/**
+ * The connected workers of one app: who has a free slot, and who gets a run.
+ *
+ * Invariants: a worker never has more invocations out than slots. At most one invocation of a run is out to a worker.
+ * Requests wait in the order in which they came; any free slot serves the first. A run goes to the worker that has it
+ * now, else to the one that had it last (its suspended handler is there), else to the least loaded.
+ */
+import { LRUCache } from "lru-cache";
+import type { Cause } from "@eddy/schemas";
+import type { WorkerLink } from "./worker-link.js";
+
+/** One invocation that a worker has. */
+export interface InFlight {
+  readonly invocation: number;
+  /** Cause of its request; null where this process did not send it (a worker that connected again). */
+  readonly cause: Cause | null;
+  /** The worker has reported its outcome; the log does not have it yet. */
+  isEnding: boolean;
+  /** Heartbeats of the worker since the request was sent. */
+  heartbeats: number;
+}
+
+export interface Worker {
+  readonly id: string;
+  readonly link: WorkerLink;
+  readonly slots: number;
+  /** By run id. */
+  readonly inFlight: Map<string, InFlight>;
+  /** Gets no more requests. */
+  isDraining: boolean;
+}
+
+export interface Wanted {
+  readonly runId: string;
+  readonly invocation: number;
+  readonly cause: Cause;
+}
+
+interface Waiter {
+  readonly wanted: Wanted;
+  resolve(worker: Worker | null): void;
+}
+
+/** Runs whose last worker is remembered. */
+const STICKY_RUNS_MAX = 100_000;
+
+export class WorkerPool {
+  readonly #workers = new Map<string, Worker>();
+  readonly #lastWorker = new LRUCache<string, string>({ max: STICKY_RUNS_MAX });
+  #waiters: Waiter[] = [];
+  #isClosed = false;
+
+  get size(): number {
+    return this.#workers.size;
+  }
+  /** Invocations out to workers. */
+  get inFlight(): number {
+    let sum = 0;
+    for (const worker of this.#workers.values()) sum += worker.inFlight.size;
+    return sum;
+  }
+
+  /** Takes a worker in; one with the same id is replaced, and what it has in flight goes over. @returns the replaced. */
+  add(worker: Worker): Worker | null {
+    const replaced = this.#workers.get(worker.id) ?? null;
+    if (replaced !== null) for (const [runId, out] of replaced.inFlight) worker.inFlight.set(runId, out);
+    this.#workers.set(worker.id, worker);
+    this.serve();
+    return replaced;
+  }
+
+  /** What the worker had stays its own until its lease runs out: the engine hears of that from the log. */
+  remove(worker: Worker): void {
+    if (this.#workers.get(worker.id) === worker) this.#workers.delete(worker.id);
+  }
+
+  isConnected(worker: Worker): boolean {
+    return this.#workers.get(worker.id) === worker;
+  }
+
+  /** Takes a slot for the invocation, if there is one now and nobody waits. */
+  tryTake(wanted: Wanted): Worker | null {
+    return this.#waiters.length > 0 ? null : this.#take(wanted);
+  }
+
+  /** Resolves with a worker whose slot is taken; null when the pool is closed. */
+  take(wanted: Wanted): Promise<Worker | null> {
+    if (this.#isClosed) return Promise.resolve(null);
+    const worker = this.tryTake(wanted);
+    if (worker !== null) return Promise.resolve(worker);
+    return new Promise((resolve) => {
+      this.#waiters.push({ wanted, resolve });
+    });
+  }
+
+  /** Frees the slot of this invocation, if the worker still has it out. */
+  release(worker: Worker, runId: string, invocation: number): void {
+    if (worker.inFlight.get(runId)?.invocation !== invocation) return;
+    worker.inFlight.delete(runId);
+    this.serve();
+  }
+
+  /** Workers that may hold something of the run: those that have it out, and the one that had it last. */
+  holdersOf(runId: string): readonly Worker[] {
+    const last = this.#lastWorker.get(runId);
+    return [...this.#workers.values()].filter((worker) => worker.id === last || worker.inFlight.has(runId));
+  }
+  /** The worker that has the run's invocation out, with it. */
+  outOf(runId: string): readonly (readonly [worker: Worker, out: InFlight])[] {
+    const found: [Worker, InFlight][] = [];
+    for (const worker of this.#workers.values()) {
+      const out = worker.inFlight.get(runId);
+      if (out !== undefined) found.push([worker, out]);
+    }
+    return found;
+  }
+  get workers(): readonly Worker[] {
+    return [...this.#workers.values()];
+  }
+
+  /** Gives free slots to those who wait; to be called whenever a worker may have become able. */
+  serve(): void {
+    let served = 0;
+    for (const { wanted, resolve } of this.#waiters) {
+      const worker = this.#take(wanted);
+      if (worker === null) break;
+      served += 1;
+      resolve(worker);
+    }
+    this.#waiters = this.#waiters.slice(served);
+  }
+
+  /** Nobody gets a worker any more. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { resolve } of this.#waiters) resolve(null);
+    this.#waiters = [];
+  }
+
+  #take({ runId, invocation, cause }: Wanted): Worker | null {
+    const worker = this.#pick(runId);
+    if (worker === null) return null;
+    worker.inFlight.set(runId, { invocation, cause, isEnding: false, heartbeats: 0 });
+    this.#lastWorker.set(runId, worker.id);
+    return worker;
+  }
+
+  #pick(runId: string): Worker | null {
+    const last = this.#lastWorker.get(runId);
+    let best: Worker | null = null;
+    for (const worker of this.#workers.values()) {
+      if (worker.isDraining || worker.link.isCongested) continue;
+      if (worker.inFlight.has(runId)) return worker;
+      if (worker.inFlight.size >= worker.slots) continue;
+      if (worker.id === last) best = worker;
+      else if (best === null || (best.id !== last && loadOf(worker) < loadOf(best))) best = worker;
+    }
+    return best;
+  }
+}
+
+function loadOf({ inFlight, slots }: Worker): number {
+  return inFlight.size / slots;
+}

@@ -1,0 +1,133 @@
+/** `/v1/connect`: workers over WebSocket. Carries frames; what they mean is the worker gate's business. */
+import type { IncomingMessage, Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { encodeFrame, type GatewayFrame } from "@eddy/schemas";
+import { WebSocket, WebSocketServer, type RawData } from "ws";
+import type { WorkerGate } from "../dispatch/worker-gate.js";
+import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "../dispatch/worker-link.js";
+import type { Clock } from "../ports/clock.js";
+import type { Logger } from "../ports/logger.js";
+
+export const CONNECT_PATH = "/v1/connect";
+
+/** The largest frame that a worker may send, in bytes; a larger one closes its connection with code 1009. */
+const FRAME_BYTES_MAX = 40 * 1_048_576;
+/** Bytes queued to a worker above which it gets no requests, and below which it does again. */
+const CONGESTION_BYTES = { from: 4 * 1_048_576, until: 1_048_576 } as const;
+/** A peer that does not answer a ping until the next one is dead, in ms. */
+export const PING_PERIOD_MS = 15_000;
+
+class SocketLink implements WorkerLink {
+  isAlive = true;
+  isCongested = false;
+  channel: WorkerChannel | null = null;
+  readonly #socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  send(frame: GatewayFrame): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(encodeFrame(frame), { binary: true }, () => this.#sent());
+    if (this.#socket.bufferedAmount > CONGESTION_BYTES.from) this.isCongested = true;
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, clipped(reason));
+  }
+
+  #sent(): void {
+    if (!this.isCongested || this.#socket.bufferedAmount > CONGESTION_BYTES.until) return;
+    this.isCongested = false;
+    this.channel?.writable();
+  }
+}
+
+/** Reasons of close frames hold at most 123 bytes of UTF-8. */
+function clipped(reason: string): string {
+  let text = reason.slice(0, 123);
+  while (Buffer.byteLength(text) > 123) text = text.slice(0, -1);
+  return text;
+}
+
+export interface ConnectSocketDeps {
+  readonly gate: WorkerGate;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class ConnectSocket {
+  readonly #deps: ConnectSocketDeps;
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: FRAME_BYTES_MAX, clientTracking: false });
+  readonly #sockets = new Map<WebSocket, SocketLink>();
+  readonly #closing = new AbortController();
+  readonly #pinging: Promise<void>;
+
+  constructor(deps: ConnectSocketDeps) {
+    this.#deps = deps;
+    this.#pinging = this.#pingLoop();
+  }
+
+  /** Takes the upgrades of an HTTP server. */
+  install(server: Server): void {
+    server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** Drops connections that have not closed by themselves. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#pinging;
+    for (const socket of this.#sockets.keys()) socket.terminate();
+    this.#server.close();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const path = (request.url ?? "").split("?", 1)[0];
+    if (path !== CONNECT_PATH || this.#closing.signal.aborted) return refuse(socket, "404 Not Found");
+    // Pages in a browser send it, workers do not: a web site must not be able to become a worker of this machine.
+    if (request.headers.origin !== undefined) return refuse(socket, "403 Forbidden");
+    socket.on("error", (err) => this.#deps.logger.debug({ err }, "a connection failed during its upgrade"));
+    this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#connected(upgraded));
+  }
+
+  #connected(socket: WebSocket): void {
+    const link = new SocketLink(socket);
+    const channel = this.#deps.gate.accept(link);
+    link.channel = channel;
+    this.#sockets.set(socket, link);
+    socket.on("pong", () => (link.isAlive = true));
+    socket.on("message", (data, isBinary) => {
+      link.isAlive = true;
+      if (isBinary) channel.receive(bytesOf(data));
+      else link.close(CLOSE_CODES.brokenFrame, "frames are binary messages");
+    });
+    socket.on("error", (err) => this.#deps.logger.info({ err }, "the connection of a worker failed"));
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      channel.closed();
+    });
+  }
+
+  async #pingLoop(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(PING_PERIOD_MS, signal);
+      for (const [socket, link] of this.#sockets) {
+        if (!link.isAlive) socket.terminate();
+        link.isAlive = false;
+        if (socket.readyState === WebSocket.OPEN) socket.ping();
+      }
+    }
+  }
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on("error", () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,72 @@
+/** The HTTP server of an engine: API, health, and the socket for workers. */
+import type { AddressInfo } from "node:net";
+import { fastify, type FastifyInstance } from "fastify";
+import { LIMITS } from "@eddy/schemas";
+import type { WorkerGate } from "../dispatch/worker-gate.js";
+import { AddressError } from "../errors/codes.js";
+import type { Clock } from "../ports/clock.js";
+import type { Logger } from "../ports/logger.js";
+import { ConnectSocket } from "./connect-socket.js";
+import { handleError, installErrorHandlers } from "./http-errors.js";
+import { installRoutes, type HttpRoutesDeps } from "./http-routes.js";
+
+export interface GatewayDeps extends HttpRoutesDeps {
+  readonly gate: WorkerGate;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Ids in paths, URL-encoded: three characters for a byte, up to four bytes for a character. */
+const PATH_PARAM_CHARS_MAX = LIMITS.eventIdCharsMax * 12;
+
+export class Gateway {
+  readonly #server: FastifyInstance;
+  readonly #socket: ConnectSocket;
+
+  constructor(deps: GatewayDeps) {
+    const { logger } = deps;
+    this.#server = fastify({
+      logger: false,
+      bodyLimit: LIMITS.requestBytesMax,
+      forceCloseConnections: "idle",
+      routerOptions: { maxParamLength: PATH_PARAM_CHARS_MAX },
+      frameworkErrors: (error, request, reply) => handleError(logger, error, request, reply),
+    });
+    const parseJson = this.#server.getDefaultJsonParser("error", "error");
+    this.#server.removeAllContentTypeParsers();
+    this.#server.addContentTypeParser("application/json", { parseAs: "string" }, parseJson);
+    installErrorHandlers(this.#server, logger);
+    installRoutes(this.#server, deps);
+    this.#socket = new ConnectSocket(deps);
+    this.#socket.install(this.#server.server);
+  }
+
+  /**
+   * @param port 0 takes any free one. @returns the URL.
+   * @throws AddressError where the address is taken or not of this machine; `fields.reason` has Node's code.
+   */
+  async listen({ host, port }: { readonly host: string; readonly port: number }): Promise<string> {
+    try {
+      await this.#server.listen({ host, port });
+    } catch (cause) {
+      const reason = (cause as NodeJS.ErrnoException).code;
+      const why = LISTEN_ERRORS[reason ?? ""] ?? (cause instanceof Error ? cause.message : String(cause));
+      throw new AddressError(`cannot listen on ${host}:${port}: ${why}`, { host, port, reason }, { cause });
+    }
+    const bound = this.#server.addresses()[0] as AddressInfo | undefined;
+    const name = host.includes(":") ? `[${host}]` : host;
+    return `http://${name === "0.0.0.0" ? "127.0.0.1" : name}:${bound?.port ?? port}`;
+  }
+
+  /** Answers what is under way, takes nothing new, drops the workers' connections. Idempotent. */
+  async close(): Promise<void> {
+    await this.#socket.close();
+    await this.#server.close();
+  }
+}
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; choose another with --port, or stop what uses it",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "no permission for this port; choose one above 1023",
+};

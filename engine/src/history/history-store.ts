@@ -1,0 +1,188 @@
+/**
+ * The history of one partition in its local store: entries in, summaries and timelines out.
+ *
+ * Invariants: rows and the position they were read to are written in one batch. An entry taken twice, or taken again
+ * after later ones (a takeover sends its effects again), changes nothing. A run that has ended stays ended until a
+ * later start of the same run id.
+ */
+import { compareCauses, decodeHistory, type Cause, type HistoryEntry } from "@eddy/schemas";
+import type { LogRecord } from "../ports/log.js";
+import type { Logger } from "../ports/logger.js";
+import type { Store } from "../ports/store.js";
+import {
+  afterPrefix,
+  decodeJson,
+  encodeJson,
+  ENDED_PREFIX,
+  endedBefore,
+  endedKey,
+  eventRunKey,
+  eventRunsPrefix,
+  POSITION_KEY,
+  runIdOfKey,
+  summaryKey,
+  timelineKey,
+  timelinePrefix,
+  type Position,
+  type Summary,
+} from "./history-rows.js";
+
+export interface Caused {
+  readonly cause: Cause;
+  readonly body: HistoryEntry;
+}
+
+/** A run as the look-ups show it: its summary, and the entry that ended it. */
+export interface RunRecord {
+  readonly summary: Summary;
+  readonly end: HistoryEntry | null;
+}
+
+interface Fact extends Caused {
+  readonly value: Uint8Array;
+  readonly appendTimeMs: number;
+}
+
+/** Rows that one step of a scan reads. */
+const SCAN_ROWS = 500;
+/** Runs that one event can have started in one partition; more are not listed. */
+const RUNS_PER_EVENT_MAX = 5_000;
+/** Ended runs that one sweep drops. */
+const SWEEP_RUNS_MAX = 200;
+
+const ENDINGS = { runCompleted: "Completed", runFailed: "Failed", runCancelled: "Cancelled" } as const;
+
+export class HistoryStore {
+  readonly #store: Store;
+  readonly #logger: Logger;
+
+  constructor(store: Store, logger: Logger) {
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  async position(): Promise<Position | null> {
+    const [row] = await this.#store.getMany([POSITION_KEY]);
+    return row === undefined ? null : decodeJson<Position>(row);
+  }
+
+  /** Takes records of the topic, in log order, and notes `position` with them. */
+  async apply(records: readonly LogRecord[], position: Position): Promise<void> {
+    const facts = records.flatMap((record) => this.#decode(record));
+    const summaries = await this.#summariesOf(facts);
+    const puts = new Map<string, Uint8Array>([[POSITION_KEY, encodeJson(position)]]);
+    for (const { cause, body, value, appendTimeMs } of facts) {
+      puts.set(timelineKey(body.runId, cause), value);
+      const before = summaries.get(body.runId) ?? null;
+      const after = nextSummary(before, { cause, body }, appendTimeMs);
+      if (after === before || after === null) continue;
+      summaries.set(body.runId, after);
+      puts.set(summaryKey(body.runId), encodeJson(after));
+      if (body.kind === "runStarted") puts.set(eventRunKey(body.eventId, body.runId), new Uint8Array());
+      if (after.endedRawMs !== null) puts.set(endedKey(after.endedRawMs, body.runId), new Uint8Array());
+    }
+    await this.#store.write({ puts: [...puts], deletes: [] });
+  }
+
+  async run(runId: string): Promise<RunRecord | null> {
+    const [found] = await this.#runs([runId]);
+    return found ?? null;
+  }
+
+  /** Runs that the event started here. */
+  async runsOfEvent(eventId: string): Promise<readonly RunRecord[]> {
+    const from = eventRunsPrefix(eventId);
+    const rows = await this.#store.scan({ from, to: afterPrefix(from), limit: RUNS_PER_EVENT_MAX });
+    return this.#runs(rows.map(([key]) => runIdOfKey(key)));
+  }
+
+  /** The run's timeline in the order of causes, at most `limit` entries. */
+  async timeline(runId: string, limit: number): Promise<readonly Caused[]> {
+    const from = timelinePrefix(runId);
+    const rows = await this.#store.scan({ from, to: afterPrefix(from), limit });
+    return rows.map(([, value]) => decodeHistory(value));
+  }
+
+  /** Forgets runs that ended before `rawMs` (append time), some at a time. @returns how many. */
+  async dropEndedBefore(rawMs: number): Promise<number> {
+    const range = { from: ENDED_PREFIX, to: endedBefore(rawMs), limit: SWEEP_RUNS_MAX };
+    const ended = range.from < range.to ? await this.#store.scan(range) : [];
+    for (const [key] of ended) await this.#drop(key);
+    return ended.length;
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  #decode({ value, offset, appendTimeMs }: LogRecord): readonly Fact[] {
+    if (value === null) return [];
+    try {
+      return [{ ...decodeHistory(value), value, appendTimeMs }];
+    } catch (err) {
+      this.#logger.error({ err, offset }, "a history record does not decode, it is left out");
+      return [];
+    }
+  }
+
+  async #summariesOf(facts: readonly Fact[]): Promise<Map<string, Summary>> {
+    const runIds = [...new Set(facts.filter(({ body }) => movesSummary(body)).map(({ body }) => body.runId))];
+    const rows = await this.#store.getMany(runIds.map(summaryKey));
+    const summaries = new Map<string, Summary>();
+    for (const [i, row] of rows.entries()) {
+      if (row !== undefined) summaries.set(runIds[i] as string, decodeJson<Summary>(row));
+    }
+    return summaries;
+  }
+
+  async #runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
+    const summaries = (await this.#store.getMany(runIds.map(summaryKey))).flatMap((row) =>
+      row === undefined ? [] : [decodeJson<Summary>(row)],
+    );
+    const endKeys = summaries.map(({ runId, endCause }) => (endCause === null ? null : timelineKey(runId, endCause)));
+    const ends = await this.#store.getMany(endKeys.filter((key) => key !== null));
+    let next = 0;
+    return summaries.map((summary, i) => {
+      const row = endKeys[i] === null ? undefined : ends[next++];
+      return { summary, end: row === undefined ? null : decodeHistory(row).body };
+    });
+  }
+
+  /** @param key of the row that says when the run ended; the run may have started again since. */
+  async #drop(key: string): Promise<void> {
+    const runId = runIdOfKey(key);
+    const [row] = await this.#store.getMany([summaryKey(runId)]);
+    const summary = row === undefined ? null : decodeJson<Summary>(row);
+    if (summary === null || summary.endedRawMs === null || endedKey(summary.endedRawMs, runId) !== key) {
+      return this.#store.write({ puts: [], deletes: [key] });
+    }
+    const from = timelinePrefix(runId);
+    for (let more = true; more;) {
+      const rows = await this.#store.scan({ from, to: afterPrefix(from), limit: SCAN_ROWS });
+      more = rows.length === SCAN_ROWS;
+      const deletes = rows.map(([timelineRow]) => timelineRow);
+      if (!more) deletes.push(summaryKey(runId), eventRunKey(summary.eventId, runId), key);
+      await this.#store.write({ puts: [], deletes });
+    }
+  }
+}
+
+function movesSummary(body: HistoryEntry): boolean {
+  return body.kind === "runStarted" || body.kind in ENDINGS;
+}
+
+/** What the entry makes of the run's summary; the same object where it changes nothing. */
+function nextSummary(before: Summary | null, { cause, body }: Caused, appendTimeMs: number): Summary | null {
+  const { runId, functionId, atMs } = body;
+  if (body.kind === "runStarted") {
+    if (before !== null && compareCauses(cause, before.endCause ?? before.startCause) <= 0) return before;
+    const { eventId, eventName } = body;
+    const start = { runId, functionId, eventId, eventName, startedAtMs: atMs, startCause: cause };
+    return { ...start, status: "Running", endedAtMs: null, endedRawMs: null, endCause: null };
+  }
+  if (body.kind !== "runCompleted" && body.kind !== "runFailed" && body.kind !== "runCancelled") return before;
+  if (before !== null && (before.endCause !== null || compareCauses(cause, before.startCause) <= 0)) return before;
+  const lost = { runId, functionId, eventId: "", eventName: "", startedAtMs: atMs, startCause: cause };
+  const end = { status: ENDINGS[body.kind], endedAtMs: atMs, endedRawMs: appendTimeMs, endCause: cause };
+  return { ...(before ?? lost), ...end };
+}

@@ -1,0 +1,140 @@
+/**
+ * Keeps the history store of one partition up to the history topic. Look-ups answer only once the store has all that
+ * the topic held when this process started: a run that was seen to have ended is never shown as running afterwards.
+ */
+import { offset, type Offset } from "@eddy/schemas";
+import { StateCorruptedError, TransientError } from "../errors/codes.js";
+import type { Clock } from "../ports/clock.js";
+import type { Log, LogRecord, OffsetRange } from "../ports/log.js";
+import type { Logger } from "../ports/logger.js";
+import type { StoreFactory } from "../ports/store.js";
+import { LogTail } from "../registry/log-tail.js";
+import { HistoryStore } from "./history-store.js";
+import type { Position } from "./history-rows.js";
+
+export interface HistoryTailerDeps {
+  readonly log: Log;
+  readonly stores: StoreFactory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Name of the history topic. */
+  readonly topic: string;
+  readonly partition: number;
+  /** Runs that ended longer ago are forgotten, in ms of append time. */
+  readonly retentionMs: number;
+}
+
+const RECORDS_MAX = 64;
+const SWEEP_PERIOD_MS = 60_000;
+
+export class HistoryTailer {
+  readonly #deps: HistoryTailerDeps;
+  #store: HistoryStore | null = null;
+  #tail: LogTail | null = null;
+  #topicId = "";
+  #sweptAtMs = 0;
+  #isCaughtUp = false;
+  #failure: Error | null = null;
+
+  constructor(deps: HistoryTailerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when look-ups can be answered. Once. @throws what the store or the log threw; see `failure`. */
+  async start(): Promise<void> {
+    try {
+      const { log, topic, partition } = this.#deps;
+      this.#topicId = await log.topicId(topic);
+      const range = await log.offsets(topic, partition);
+      const from = await this.#openAt(range);
+      this.#tail = new LogTail({
+        ...this.#deps,
+        from,
+        recordsMax: RECORDS_MAX,
+        onRecords: (records) => this.#take(records),
+        // What was deleted is older than the retention, and so is what it would have told.
+        onOutOfRange: async () => (await log.offsets(topic, partition)).start,
+      });
+      this.#tail.start();
+      await this.#tail.reached(range.end);
+      this.#isCaughtUp = true;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
+  }
+
+  /** Why history is no longer kept; null while it is. */
+  get failure(): Error | null {
+    return this.#failure ?? this.#tail?.failure ?? null;
+  }
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp;
+  }
+
+  /** For look-ups. @throws TransientError while they cannot be answered. */
+  get store(): HistoryStore {
+    const { partition } = this.#deps;
+    if (this.#store === null || !this.#isCaughtUp || this.failure !== null) {
+      throw new TransientError(`the history of partition ${partition} is being read; try again`, { partition });
+    }
+    return this.#store;
+  }
+
+  /** Resolves when everything before `end` can be looked up. */
+  async reached(end: Offset): Promise<void> {
+    await this.#tail?.reached(end);
+  }
+
+  async stop(): Promise<void> {
+    await this.#tail?.stop();
+    this.#isCaughtUp = false;
+    await this.#store?.close();
+    this.#store = null;
+  }
+
+  /** Opens the store, empty where what it holds is not of this topic. @returns where to read on. */
+  async #openAt(range: OffsetRange): Promise<Offset> {
+    const { stores, logger, topic, partition } = this.#deps;
+    const name = `history-${partition}`;
+    const opened = await this.#open(name);
+    const position = await opened.position();
+    if (position === null || this.#isOfLog(position, range)) {
+      this.#store = opened;
+      return offset(position?.nextOffset ?? range.start);
+    }
+    logger.warn({ topic, partition, position, range }, "the history store is not of this log, it is made anew");
+    await opened.close();
+    await stores.destroy(name);
+    this.#store = await this.#open(name);
+    return range.start;
+  }
+
+  #isOfLog({ topicId, nextOffset }: Position, { start, end }: OffsetRange): boolean {
+    return topicId === this.#topicId && nextOffset >= start && nextOffset <= end;
+  }
+
+  async #open(name: string): Promise<HistoryStore> {
+    const { stores, logger } = this.#deps;
+    try {
+      return new HistoryStore(await stores.open(name), logger);
+    } catch (err) {
+      if (!(err instanceof StateCorruptedError)) throw err;
+      logger.warn({ err, name }, "the history store is damaged, it is made anew");
+      await stores.destroy(name);
+      return new HistoryStore(await stores.open(name), logger);
+    }
+  }
+
+  async #take(records: readonly LogRecord[]): Promise<void> {
+    const { clock, retentionMs } = this.#deps;
+    const store = this.#store;
+    const last = records.at(-1);
+    if (store === null || last === undefined) return;
+    await store.apply(records, { topicId: this.#topicId, nextOffset: last.offset + 1 });
+    const nowMs = clock.nowMs();
+    if (nowMs - this.#sweptAtMs < SWEEP_PERIOD_MS) return;
+    this.#sweptAtMs = nowMs;
+    await store.dropEndedBefore(nowMs - retentionMs);
+  }
+}
