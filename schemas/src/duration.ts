@@ -7,13 +7,17 @@ import { LIMITS } from "./limits.js";
  * @returns ms, 0 to 366 days. @throws RangeError naming what was given.
  */
 export function parseDuration(given: string | number): number {
-  const length = typeof given === "number" ? given : (ms(given as ms.StringValue) as number | undefined);
-  if (length === undefined || !Number.isFinite(length) || length < 0 || length > LIMITS.timeoutMsMax) {
-    throw new RangeError(
-      `expected a duration such as "24h", "3 days" or a number of ms, up to 366 days; got ${JSON.stringify(given)}`,
-    );
+  const length = typeof given === "string" ? parseText(given) : given;
+  if (typeof length !== "number" || !Number.isFinite(length) || length < 0 || length > LIMITS.timeoutMsMax) {
+    const got = typeof given === "string" ? JSON.stringify(given) : String(given);
+    throw new RangeError(`expected a duration such as "24h", "3 days" or a number of ms, up to 366 days; got ${got}`);
   }
   return Math.round(length);
+}
+
+/** @returns ms, or undefined, which the types of `ms` hide. It throws an Error of its own on an empty text. */
+function parseText(text: string): number | undefined {
+  return text === "" ? undefined : ms(text as ms.StringValue);
 }
 
 /** Reads a timeout: a duration, or a Date, which is a point in time. @throws RangeError */

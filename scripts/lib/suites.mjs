@@ -15,7 +15,7 @@ export const SUITES = [
   { name: "tidy", command: ["--import", "tsx", "scripts/tidy/main.ts"], report: "none" },
   {
     name: "generated files",
-    command: ["--import", "tsx", "scripts/gen/main.ts", "--check"],
+    command: ["node_modules/tsx/dist/cli.mjs", "--tsconfig", "tsconfig.check.json", "scripts/gen/main.ts", "--check"],
     report: "none",
   },
   {

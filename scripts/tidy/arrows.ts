@@ -34,7 +34,7 @@ export const ROOMS: readonly Room[] = [
   { at: `${E}partition/`, imports: INNER, packages: ["sorted-btree", "lru-cache"] },
   { at: `${E}adapters/`, imports: CONTRACTS, types: [`${E}core/`], packages: true, node: true },
   { at: `${E}registry/`, imports: INNER, packages: true, node: true },
-  { at: `${E}history/`, imports: INNER, packages: true, node: true },
+  { at: `${E}history/`, imports: [...INNER, `${E}registry/`], packages: true, node: true },
   { at: `${E}dispatch/`, imports: [...INNER, `${E}registry/`], packages: true, node: true },
   {
     at: `${E}gateway/`,
