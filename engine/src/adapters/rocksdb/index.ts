@@ -1,0 +1,1 @@
+export { RocksDbStore, RocksDbStoreFactory } from "./rocksdb-store.js";

@@ -1,0 +1,179 @@
+/**
+ * One RocksDB database, with our errors: what RocksDB says in text alone becomes a class that callers can branch on.
+ * Used by the store and by the embedded log.
+ */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import RocksDB from "rocksdb-native";
+import { ClosedError, ConfigError, StateCorruptedError, StoreLockedError, TransientError } from "../../errors/codes.js";
+
+export type Key = string | Uint8Array;
+
+export interface Batch {
+  put(key: Key, value: Uint8Array): void;
+  delete(key: Key): void;
+  /** From `from` inclusive to `to` exclusive. */
+  deleteRange(from: Key, to: Key): void;
+}
+
+export interface KeyRange {
+  /** Inclusive. */
+  readonly from: Key;
+  /** Exclusive. */
+  readonly to: Key;
+  readonly limit: number;
+  /** Descending. */
+  readonly reverse?: boolean;
+}
+
+export interface NativeDbOptions {
+  /** Size of a memtable in bytes; up to three of them are in memory. */
+  readonly writeBufferBytes: number;
+}
+
+/** Rows of one native call of an iterator: what a scan holds at once besides its answer. */
+const SCAN_ROWS_PER_CALL_MAX = 1_024;
+const MEMTABLES_MAX = 3;
+
+export class NativeDb {
+  readonly directory: string;
+  readonly #db: RocksDB;
+  #closing: Promise<void> | null = null;
+
+  private constructor(directory: string, db: RocksDB) {
+    this.directory = directory;
+    this.#db = db;
+  }
+
+  /**
+   * Opens the database of `directory`, and makes both where they do not exist.
+   * @throws StoreLockedError while another owner, in any process, has it open; StateCorruptedError when it is damaged;
+   * ConfigError when the directory cannot be used; TransientError when the machine lacks space or files.
+   */
+  static async open(directory: string, options: NativeDbOptions): Promise<NativeDb> {
+    const path = resolve(directory);
+    try {
+      await mkdir(path, { recursive: true });
+    } catch (cause) {
+      throw new ConfigError(`cannot use ${path} as a data directory: ${textOf(cause)}`, { directory: path }, { cause });
+    }
+    const db = new RocksDB(path, { writeBufferSize: options.writeBufferBytes, maxWriteBufferNumber: MEMTABLES_MAX });
+    try {
+      await db.ready();
+    } catch (cause) {
+      throw openError(cause, path);
+    }
+    await removeOldInfoLogs(path);
+    return new NativeDb(path, db);
+  }
+
+  /** One native call for all keys. @returns values in the order of `keys`. */
+  async getMany(keys: readonly Key[]): Promise<readonly (Buffer | undefined)[]> {
+    this.#checkOpen();
+    if (keys.length === 0) return [];
+    const batch = this.#db.read({ capacity: keys.length, autoDestroy: true });
+    const reads = keys.map((key) => batch.get(key));
+    return this.#guarded(async () => {
+      const [values] = await Promise.all([Promise.all(reads), batch.flush()]);
+      return values.map((value) => value ?? undefined);
+    });
+  }
+
+  /** One consistent state, in key order. */
+  async scan(range: KeyRange): Promise<readonly { readonly key: Buffer; readonly value: Buffer }[]> {
+    this.#checkOpen();
+    if (range.limit <= 0) return [];
+    // A capacity above the limit tells the iterator at its first call that there is no more: one call instead of two.
+    const capacity = Math.min(range.limit + 1, SCAN_ROWS_PER_CALL_MAX);
+    const options = { limit: range.limit, capacity, reverse: range.reverse ?? false };
+    const rows = this.#db.iterator({ gte: range.from, lt: range.to }, options);
+    return this.#guarded(async () => {
+      const found: { key: Buffer; value: Buffer }[] = [];
+      for await (const row of rows) found.push(row);
+      return found;
+    });
+  }
+
+  /** Writes what `fill` puts into the batch: all of it or nothing, in the write-ahead log when it resolves. */
+  async write(fill: (batch: Batch) => void): Promise<void> {
+    this.#checkOpen();
+    const batch = this.#db.write({ autoDestroy: true });
+    fill({
+      put: (key, value) => batch.tryPut(key, value),
+      delete: (key) => batch.tryDelete(key),
+      deleteRange: (from, to) => batch.tryDeleteRange(from, to),
+    });
+    return this.#guarded(() => batch.flush());
+  }
+
+  /** Path of the write-ahead log file that the next write goes to, unless that write starts another. */
+  async walFile(): Promise<string> {
+    this.#checkOpen();
+    return this.#guarded(async () => join(this.directory, (await this.#db.currentWalFile()).path));
+  }
+
+  /** Writes the memtable to a table file. */
+  async flush(): Promise<void> {
+    this.#checkOpen();
+    return this.#guarded(() => this.#db.flush());
+  }
+
+  /** Lets calls under way end first. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#db.close();
+    return this.#closing;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw new ClosedError("this database is closed", { directory: this.directory });
+  }
+
+  async #guarded<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (cause) {
+      throw callError(cause, this.directory);
+    }
+  }
+}
+
+/** RocksDB starts a new text log at each open and keeps a thousand old ones: they say nothing that we need. */
+async function removeOldInfoLogs(directory: string): Promise<void> {
+  const old = (await readdir(directory)).filter((name) => name.startsWith("LOG.old."));
+  await Promise.all(old.map((name) => rm(join(directory, name), { force: true })));
+}
+
+/** The lock file is taken, by this process or by another one. */
+const LOCKED = /lock hold by current process|while lock file/i;
+/** Nothing is wrong with the data: the machine lacks something. */
+const MACHINE = /no space left|disk quota|too many open files|permission denied|read-only file system|cannot allocate/i;
+const DAMAGED = /corrupt|checksum|magic number|truncated/i;
+
+function openError(cause: unknown, directory: string): Error {
+  const text = textOf(cause);
+  const fields = { directory };
+  if (LOCKED.test(text)) {
+    return new StoreLockedError(`the data directory ${directory} is in use, here or in another process`, fields, {
+      cause,
+    });
+  }
+  if (MACHINE.test(text)) return new TransientError(`cannot open ${directory}: ${text}`, fields, { cause });
+  // What else RocksDB refuses at open is a file missing, cut, or from a newer version.
+  return new StateCorruptedError(`the data in ${directory} is damaged: ${text}`, fields, { cause });
+}
+
+function callError(cause: unknown, directory: string): Error {
+  const text = textOf(cause);
+  const message = `${directory}: ${text}`;
+  const corrupted = DAMAGED.test(text);
+  return new (corrupted ? StateCorruptedError : TransientError)(message, { directory }, { cause });
+}
+
+/** All messages of an error, its causes and its parts: the binding wraps RocksDB's own words. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const parts =
+    error instanceof AggregateError ? (error.errors as unknown[]).filter((part) => part instanceof Error) : [];
+  const inner = error.cause === undefined ? parts : [...parts, error.cause];
+  return [error.message, ...inner.map(textOf)].join(": ");
+}
