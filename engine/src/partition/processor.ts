@@ -1,0 +1,314 @@
+/**
+ * Applies records in log order. For each record: time moves to its append time, what is due fires, the record is
+ * decided; if it moved the clock itself, what became due by that fires too, as part of it.
+ *
+ *   begin ──> fire "before" ──> decide ──(clock moved)──> fire "after" ──> end
+ *               │  ^                                        │  ^
+ *               └──┘ every timersPerTurnMax timers a checkpoint may come between (Midway)
+ *
+ * All effects of a record and its timers have the record's offset as cause, and one running index. Where a batch, a
+ * prefetch or a checkpoint begins or ends changes neither rows nor effects.
+ * Invariants: P4 stream time never goes back; a timer that fired is gone; none appears behind the last that fired.
+ */
+import {
+  BadRecordError,
+  decodeInbox,
+  offset as toOffset,
+  rawTime,
+  streamTime,
+  type InboxRecord,
+  type MetaRow,
+  type Offset,
+} from "@eddy/schemas";
+import { PARTITION_KEY, type Input, type Moment, type Row } from "../core/index.js";
+import { ClockAheadError, EddyError, InvariantViolation, invariant } from "../errors/codes.js";
+import type { LogRecord } from "../ports/log.js";
+import type { TaskContext } from "./deps.js";
+import type { EffectSender } from "./effect-sender.js";
+import { explain } from "./explain.js";
+import { formatMidway, parseMidway, type Midway } from "./midway.js";
+import { deadLetterOf, outgoingOf } from "./outgoing.js";
+import type { Overlay } from "./overlay.js";
+import { Prefetch, type Planned } from "./prefetch.js";
+import { TimerQueue, type DueTimer, type Instant } from "./timer-queue.js";
+
+/** Asked between records, and between two turns of a flood of timers. */
+export interface Pace {
+  /**
+   * A checkpoint may be taken now.
+   * @param bytes size of the record just applied; 0 within a flood. @param records likewise, 1 or 0.
+   * @returns a promise when the task must wait before it goes on.
+   */
+  boundary(bytes: number, records: number): Promise<void> | null;
+  /** If so, a flood of timers ends at its next boundary. */
+  isStopping(): boolean;
+}
+
+export interface ProcessorDeps {
+  readonly context: TaskContext;
+  readonly overlay: Overlay;
+  readonly sender: EffectSender;
+  readonly pace: Pace;
+  /** Where the last checkpoint stands. */
+  readonly meta: MetaRow;
+}
+
+interface Item {
+  readonly record: LogRecord;
+  /** null: it does not decode. */
+  readonly input: InboxRecord | null;
+  readonly problem: string;
+}
+
+export class Processor {
+  readonly timers: TimerQueue;
+  readonly #deps: ProcessorDeps;
+  readonly #prefetch: Prefetch;
+  #rawMs: number;
+  /** The partition row's, which `decide` alone moves. */
+  #advanceMs: number;
+  #nextOffset: Offset;
+  /** Effects of record `nextOffset` so far. */
+  #index: number;
+  #midway: Midway | null;
+  /** Effects of the batch by kind. */
+  readonly #sent = new Map<string, number>();
+
+  /** The overlay has the partition row. */
+  constructor(deps: ProcessorDeps) {
+    this.#deps = deps;
+    this.#prefetch = new Prefetch(deps.context.core, deps.overlay);
+    this.timers = new TimerQueue(deps.overlay);
+    const { meta } = deps;
+    this.#rawMs = meta.rawMs;
+    this.#advanceMs = this.#partitionRow().advanceMs;
+    this.#nextOffset = toOffset(meta.nextOffset);
+    this.#index = meta.index;
+    this.#midway = parseMidway(meta.lastTimer);
+    if (this.#midway === null) this.timers.passed(this.instant);
+    else this.timers.passedTimer(this.#midway.last, this.instant.advanceMs);
+  }
+
+  get nextOffset(): Offset {
+    return this.#nextOffset;
+  }
+  get instant(): Instant {
+    return { rawMs: this.#rawMs, advanceMs: this.#advanceMs };
+  }
+  /** What a checkpoint at this boundary says. */
+  get meta(): MetaRow {
+    return {
+      nextOffset: this.#nextOffset,
+      index: this.#index,
+      rawMs: this.#rawMs,
+      lastTimer: formatMidway(this.#midway),
+      logic: this.#partitionRow().logic,
+      incarnation: this.#deps.meta.incarnation,
+    };
+  }
+
+  /** Applies the records, unless the pace says `stopping` in a flood: then up to there. */
+  async process(records: readonly LogRecord[]): Promise<void> {
+    const items = records.map(decodeItem);
+    await this.#prefetchBatch(items);
+    for (const [i, item] of items.entries()) {
+      this.#begin(item.record);
+      if (this.#midway?.phase !== "after") {
+        if (this.timers.mayBeDue(this.instant)) {
+          const turns = await this.#fireDue("before");
+          if (turns === "stopped") return;
+          if (turns === "several") await this.#prefetchBatch(items.slice(i));
+        }
+        const advanceMs = this.#advanceMs;
+        const loading = this.#ready(item.input);
+        if (loading !== null) await loading;
+        this.#apply(item);
+        if (this.#advanceMs !== advanceMs && (await this.#fireDue("after")) === "stopped") return;
+      } else if ((await this.#fireDue("after")) === "stopped") {
+        return;
+      }
+      this.#end();
+      const wait = this.#deps.pace.boundary(item.record.value?.length ?? 0, 1);
+      if (wait !== null) await wait;
+    }
+    this.#deps.overlay.unpin();
+    this.timers.trim();
+    this.#count(records.length);
+  }
+
+  /** Once per batch: meters cost more than what they count. */
+  #count(records: number): void {
+    const { meter } = this.#deps.context;
+    meter.count("eddy_records_total", records);
+    for (const [kind, effects] of this.#sent) meter.count("eddy_effects_total", effects, { kind });
+    this.#sent.clear();
+  }
+
+  #begin(record: LogRecord): void {
+    const { clock, options, topics, partition } = this.#deps.context;
+    const fields = { topic: topics.inbox, partition, offset: record.offset };
+    const expected = this.#nextOffset;
+    const midRecord = this.#midway !== null;
+    invariant(record.offset >= expected, "records come in offset order", { ...fields, expected });
+    invariant(!midRecord || record.offset === expected, "a record cut in two is read again", { ...fields, expected });
+    const aheadMs = record.appendTimeMs - clock.nowMs();
+    if (aheadMs > options.clockAheadMsMax) {
+      throw new ClockAheadError(
+        `record ${record.offset} of partition ${partition} was appended ${aheadMs} ms ahead of this process's clock; ` +
+          `at most ${options.clockAheadMsMax} ms are allowed: check the clocks of brokers and of this machine`,
+        { ...fields, appendTimeMs: record.appendTimeMs, aheadMs },
+      );
+    }
+    this.#nextOffset = record.offset;
+    if (!midRecord) this.#index = 0;
+    this.#rawMs = Math.max(this.#rawMs, record.appendTimeMs);
+  }
+
+  #end(): void {
+    this.#nextOffset = toOffset(this.#nextOffset + 1);
+    this.#index = 0;
+    this.#midway = null;
+  }
+
+  /** Fires what is due by now. @returns `several`: there were boundaries between, and what was prefetched is gone. */
+  async #fireDue(phase: Midway["phase"]): Promise<"once" | "several" | "stopped"> {
+    const { pace, overlay, context } = this.#deps;
+    const turnMax = context.options.timersPerTurnMax;
+    const now = this.instant;
+    for (let turns = 0; ; turns++) {
+      if (this.timers.needsFill(now)) await this.timers.fill(now, turnMax);
+      const planned = this.timers.upcoming(now, turnMax).map((timer) => this.#planned({ kind: "timerDue", timer }));
+      const loading = this.#prefetch.load(planned);
+      if (loading !== null) await loading;
+      const { fired, last } = await this.#fireTurn(now, turnMax);
+      context.meter.count("eddy_timers_fired_total", fired);
+      if (last === null) {
+        this.#midway = null;
+        this.timers.passed(now);
+        return turns === 0 ? "once" : "several";
+      }
+      this.#midway = { phase, last };
+      overlay.unpin();
+      const wait = pace.boundary(0, 0);
+      if (wait !== null) await wait;
+      if (pace.isStopping()) return "stopped";
+    }
+  }
+
+  /** Fires at most `turnMax` timers. @returns `last` null: nothing more is due. */
+  async #fireTurn(now: Instant, turnMax: number): Promise<{ fired: number; last: DueTimer | null }> {
+    let last: DueTimer | null = null;
+    for (let fired = 0; fired < turnMax; fired++) {
+      if (this.timers.needsFill(now)) await this.timers.fill(now, turnMax);
+      const due = this.timers.head(now);
+      if (due === null) return { fired, last: null };
+      const input = { kind: "timerDue", timer: due.timer } as const;
+      const loading = this.#ready(input);
+      if (loading !== null) await loading;
+      this.timers.passedTimer(due, now.advanceMs);
+      this.#decide(input);
+      invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
+      last = due;
+    }
+    return { fired: turnMax, last };
+  }
+
+  #apply({ record, input, problem }: Item): void {
+    if (input !== null) {
+      this.#decide(input);
+      return;
+    }
+    const { sender, context } = this.#deps;
+    const { logger, meter, topics, partition } = context;
+    logger.warn({ topic: topics.inbox, partition, offset: record.offset, problem }, "dead-lettered a record");
+    meter.count("eddy_dead_letters_total", 1);
+    sender.enqueue(
+      { offset: this.#nextOffset, index: this.#index++ },
+      deadLetterOf(record, problem, topics, partition),
+    );
+  }
+
+  /** Decides and applies. Everything that it reads is loaded. */
+  #decide(input: Input): void {
+    const { overlay, sender, context } = this.#deps;
+    const { core, topics, partition, meter, logger } = context;
+    const moment = this.#moment();
+    try {
+      const decision = core.decide(overlay, input, moment);
+      for (const change of decision.changes) core.evolve(overlay, change);
+      for (const effect of decision.effects) {
+        const cause = { offset: moment.offset, index: this.#index++ };
+        sender.enqueue(cause, outgoingOf(effect, cause, topics, partition));
+        this.#sent.set(effect.kind, (this.#sent.get(effect.kind) ?? 0) + 1);
+      }
+      for (const { code, detail } of decision.rejections) {
+        meter.count("eddy_rejections_total", 1, { code });
+        logger.debug({ partition, offset: moment.offset, input: input.kind, code, detail }, "rejected an input");
+      }
+      const { advanceMs } = this.#partitionRow();
+      invariant(advanceMs >= this.#advanceMs, "stream time never goes back", { from: this.#advanceMs, to: advanceMs });
+      this.#advanceMs = advanceMs;
+    } catch (cause) {
+      const fields = explain(core, overlay, input, moment);
+      logger.error({ ...fields, err: cause }, "an input broke an invariant: this partition stops");
+      if (cause instanceof EddyError) throw cause;
+      throw new InvariantViolation(`record ${moment.offset} of partition ${partition} cannot be decided`, fields, {
+        cause,
+      });
+    }
+  }
+
+  /** Loads what a whole batch, and the timers that fire within it, will read. */
+  async #prefetchBatch(items: readonly Item[]): Promise<void> {
+    const advanceMs = this.#advanceMs;
+    let rawMs = this.#rawMs;
+    const planned: Planned[] = [];
+    for (const { record, input } of items) {
+      rawMs = Math.max(rawMs, record.appendTimeMs);
+      if (input !== null) planned.push(this.#planned(input, { offset: record.offset, rawMs, advanceMs }));
+    }
+    const { timersPerTurnMax } = this.#deps.context.options;
+    for (const timer of this.timers.upcoming({ rawMs, advanceMs }, timersPerTurnMax)) {
+      planned.push(this.#planned({ kind: "timerDue", timer }, { offset: this.#nextOffset, rawMs, advanceMs }));
+    }
+    const loading = this.#prefetch.load(planned);
+    if (loading !== null) await loading;
+  }
+
+  /** @returns null when the input can be decided at once. */
+  #ready(input: Input | null): Promise<void> | null {
+    return input === null ? null : this.#prefetch.load([this.#planned(input)]);
+  }
+
+  #planned(input: Input, at?: Instant & { readonly offset: Offset }): Planned {
+    return { input, moment: this.#moment(at) };
+  }
+
+  #moment(at: Instant & { readonly offset: Offset } = { ...this.instant, offset: this.#nextOffset }): Moment {
+    const { partition, partitions } = this.#deps.context;
+    return {
+      partition,
+      partitions,
+      offset: at.offset,
+      effectIndex: this.#index,
+      nowMs: streamTime(at.rawMs + at.advanceMs),
+      rawMs: rawTime(at.rawMs),
+    };
+  }
+
+  #partitionRow(): Row<"partition"> {
+    const row = this.#deps.overlay.get(PARTITION_KEY);
+    invariant(row !== null, "a partition has a partition row from its first takeover on");
+    return row;
+  }
+}
+
+function decodeItem(record: LogRecord): Item {
+  if (record.value === null) return { record, input: null, problem: "a record without a value" };
+  try {
+    return { record, input: decodeInbox(record.value), problem: "" };
+  } catch (error) {
+    if (!(error instanceof BadRecordError)) throw error;
+    return { record, input: null, problem: error.message };
+  }
+}

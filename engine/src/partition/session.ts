@@ -1,0 +1,227 @@
+/**
+ * One ownership of a partition, from its takeover to its end: everything here is dropped as a whole. The loop reads,
+ * applies, sends, and waits no longer than until the next timer or checkpoint.
+ */
+import { encodeInbox, type MetaRow, type RunState } from "@eddy/schemas";
+import { FUNCTIONS_KEY, PARTITION_KEY, runKey } from "../core/index.js";
+import { initialFunctionsRow, initialPartitionRow } from "../core/state/initial.js";
+import { TransientError } from "../errors/codes.js";
+import type { LogReader, LogRecord } from "../ports/log.js";
+import { retrying } from "./backoff.js";
+import { Checkpointer } from "./checkpoint.js";
+import { asError } from "./deferred.js";
+import type { TaskContext } from "./deps.js";
+import { EffectSender } from "./effect-sender.js";
+import { Overlay } from "./overlay.js";
+import { Processor } from "./processor.js";
+import { takeOver, type TakenOver, type TakeoverWishes } from "./takeover.js";
+import { Ticker } from "./ticker.js";
+
+export interface PartitionTime {
+  readonly rawMs: number;
+  readonly advanceMs: number;
+  /** Offset of the last record applied; -1: none yet. */
+  readonly processedOffset: number;
+}
+
+export class Session {
+  readonly #context: TaskContext;
+  readonly #taken: TakenOver;
+  readonly #overlay: Overlay;
+  readonly #sender: EffectSender;
+  readonly #checkpointer: Checkpointer;
+  readonly #processor: Processor;
+  readonly #ticker: Ticker;
+  readonly #reader: LogReader;
+  readonly #abort = new AbortController();
+  #stopping = false;
+  #failure: Error | null = null;
+  #announcedLogic = false;
+
+  /** Takes the partition over. @throws as `takeOver` does */
+  static async open(context: TaskContext, wishes: TakeoverWishes): Promise<Session> {
+    const taken = await takeOver(context, wishes);
+    try {
+      const overlay = new Overlay(taken.store, context.options);
+      await overlay.load([
+        { kind: "row", key: PARTITION_KEY },
+        { kind: "row", key: FUNCTIONS_KEY },
+      ]);
+      if (overlay.get(PARTITION_KEY) === null) {
+        overlay.put(PARTITION_KEY, initialPartitionRow(context.core.logicVersion));
+        overlay.put(FUNCTIONS_KEY, initialFunctionsRow());
+      }
+      return new Session(context, taken, overlay);
+    } catch (error) {
+      await taken.store.close();
+      await taken.writer.close();
+      throw error;
+    }
+  }
+
+  private constructor(context: TaskContext, taken: TakenOver, overlay: Overlay) {
+    this.#context = context;
+    this.#taken = taken;
+    this.#overlay = overlay;
+    const onFailure = (error: Error): void => this.#break(error);
+    const { log, clock, meter, options, topics, partition } = context;
+    this.#sender = new EffectSender({ log, clock, meter, options, onFailure });
+    const meta: MetaRow = { ...taken.meta, incarnation: taken.meta.incarnation + 1 };
+    const pace = {
+      boundary: (bytes: number, records: number) => this.#boundary(bytes, records),
+      isStopping: () => this.#stopping,
+    };
+    this.#processor = new Processor({ context, overlay, sender: this.#sender, pace, meta });
+    this.#checkpointer = new Checkpointer({
+      context,
+      writer: taken.writer,
+      store: taken.store,
+      overlay,
+      sender: this.#sender,
+      topicId: taken.position.topicId,
+      onFailure,
+    });
+    this.#ticker = new Ticker(context);
+    this.#reader = log.reader(topics.inbox, partition, this.#processor.nextOffset);
+  }
+
+  get checkpoints(): number {
+    return this.#checkpointer.completed;
+  }
+
+  /** Applies records until `stop`; then saves what was done. @throws what went wrong, once; then `close` it */
+  async consume(): Promise<void> {
+    while (!this.#stopping) {
+      this.#throwFailure();
+      const { timers, instant } = this.#processor;
+      if (timers.needsFill(FOR_EVER)) await timers.fill(FOR_EVER, 1);
+      if (this.#hasStopped()) break;
+      const records = await this.#read(this.#waitMs());
+      this.#throwFailure();
+      if (records.length > 0) await this.#processor.process(records);
+      else if (!this.#hasStopped()) await this.#idle(instant.advanceMs);
+      this.#sender.flush();
+      const wait = this.#pause();
+      if (wait !== null) await wait;
+    }
+    this.#sender.hurry();
+    this.#sender.flush();
+    await this.#checkpointer.settled();
+    if (this.#checkpointer.isNeeded) this.#checkpointer.start(this.#processor.meta);
+    await this.#checkpointer.settled();
+  }
+
+  /** `consume` finishes the batch at hand and returns. */
+  stop(): void {
+    this.#stopping = true;
+    this.#wake();
+  }
+
+  /** Ends everything that is under way; saves nothing. Never throws. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#sender.close();
+    await this.#checkpointer.ended();
+    const { writer, store } = this.#taken;
+    for (const part of [this.#reader, writer, store]) {
+      try {
+        await part.close();
+      } catch (error) {
+        this.#context.logger.warn({ partition: this.#context.partition, err: error }, "could not close");
+      }
+    }
+  }
+
+  time(): PartitionTime {
+    const { instant, nextOffset } = this.#processor;
+    return { ...instant, processedOffset: nextOffset - 1 };
+  }
+
+  /** @throws TransientError while records that a former owner may have applied are not applied again. */
+  async runState(runId: string, invocation: number): Promise<RunState | null> {
+    if (this.#processor.nextOffset < this.#taken.inboxEnd) {
+      throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
+    }
+    const run = await this.#overlay.peek(runKey(runId));
+    if (run === null || run.invocation.no !== invocation) return null;
+    return { runId, invocation, event: run.event.payload, memo: run.memo };
+  }
+
+  /** Between two records: starts a checkpoint where one is due. @returns a promise where the loop must wait. */
+  #boundary(bytes: number, records: number): Promise<void> | null {
+    this.#throwFailure();
+    this.#checkpointer.note(records, bytes);
+    return this.#pause();
+  }
+  #pause(): Promise<void> | null {
+    if (this.#checkpointer.isDue(this.#context.clock.nowMs())) this.#checkpointer.start(this.#processor.meta);
+    if (this.#checkpointer.mustWait) return this.#checkpointer.settled();
+    return this.#sender.overloaded ? this.#sender.room() : null;
+  }
+
+  /** Caught up: the only time at which a tick says something new. */
+  async #idle(advanceMs: number): Promise<void> {
+    await this.#announceLogic();
+    const { timers, nextOffset } = this.#processor;
+    const tickAtMs = this.#ticker.dueAtMs(timers.nextLogTimeMs(advanceMs), nextOffset);
+    if (tickAtMs !== null && tickAtMs <= this.#context.clock.nowMs()) await this.#ticker.tick();
+  }
+
+  /** This build decides by a newer logic than the state is of: from its record on, the newer one holds. */
+  async #announceLogic(): Promise<void> {
+    const { core, log, topics, partition, logger } = this.#context;
+    if (this.#announcedLogic || this.#processor.meta.logic >= core.logicVersion) return;
+    try {
+      const value = encodeInbox({ kind: "logic", version: core.logicVersion });
+      await log.append(topics.inbox, partition, [{ key: null, value }]);
+      this.#announcedLogic = true;
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      logger.warn({ partition, err: error }, "could not announce the logic version; trying again later");
+    }
+  }
+
+  #read(waitMs: number): Promise<readonly LogRecord[]> {
+    const { clock, options } = this.#context;
+    const policy = { clock, signal: this.#abort.signal, triesMax: () => options.triesMax };
+    return retrying(policy, async () => {
+      if (this.#hasStopped() || this.#failure !== null) return [];
+      return this.#reader.read({ recordsMax: options.batchRecordsMax, waitMs });
+    });
+  }
+
+  #waitMs(): number {
+    const nowMs = this.#context.clock.nowMs();
+    const { timers, instant, nextOffset } = this.#processor;
+    const tickAtMs = this.#ticker.dueAtMs(timers.nextLogTimeMs(instant.advanceMs), nextOffset);
+    const checkpointAtMs = this.#checkpointer.nextAtMs(nowMs);
+    const untilMs = Math.min(
+      nowMs + this.#context.options.idleReadMsMax,
+      tickAtMs ?? Infinity,
+      checkpointAtMs ?? Infinity,
+    );
+    return Math.max(0, untilMs - nowMs);
+  }
+
+  #break(error: Error): void {
+    this.#failure ??= error;
+    this.#wake();
+  }
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+  /** Asked after an await, in which it may have changed. */
+  #hasStopped(): boolean {
+    return this.#stopping;
+  }
+  /** Ends a waiting read and a pause between tries. */
+  #wake(): void {
+    this.#abort.abort();
+    this.#reader.close().catch((error: unknown) => {
+      this.#failure ??= asError(error);
+    });
+  }
+}
+
+/** A time at which every timer is due. */
+const FOR_EVER = { rawMs: Number.MAX_SAFE_INTEGER, advanceMs: 0 };
