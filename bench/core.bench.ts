@@ -16,5 +16,7 @@ for (let round = 0; round < 3; round++) {
   for (let i = 0; i < EVENTS; i++) s.send("cart/added", { cart: `c${i % 200}` }, { afterMs: 0 });
   const { user, system } = process.cpuUsage(cpu);
   const perEvent = (user + system) / EVENTS;
-  console.log(JSON.stringify({ events: EVENTS, wallMs: Math.round(performance.now() - begin), cpuMicrosPerEvent: perEvent }));
+  console.log(
+    JSON.stringify({ events: EVENTS, wallMs: Math.round(performance.now() - begin), cpuMicrosPerEvent: perEvent }),
+  );
 }

@@ -2,26 +2,38 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { drift } from "./drift.js";
+import { errorIndex } from "./error-index.js";
 import { jsonSchemas } from "./json-schemas.js";
 
+interface Output {
+  readonly folder: string;
+  /** Which files of the folder are generated; others in it are left alone. */
+  readonly owns: (name: string) => boolean;
+  /** @returns file name to text. */
+  readonly generate: () => ReadonlyMap<string, string>;
+}
+
+const OUTPUTS: readonly Output[] = [
+  { folder: "schemas/gen", owns: () => true, generate: jsonSchemas },
+  { folder: "docs/errors", owns: (name) => name === "README.md", generate: errorIndex },
+];
+
 const root = join(import.meta.dirname, "../..");
-/** Generated folders: everything in them is written here. */
-const folders: ReadonlyMap<string, () => ReadonlyMap<string, string>> = new Map([["schemas/gen", jsonSchemas]]);
+const check = process.argv.includes("--check");
 
 let problems = 0;
-for (const [folder, generate] of folders) {
+for (const { folder, owns, generate } of OUTPUTS) {
   const wanted = generate();
   const path = join(root, folder);
   const present = new Map<string, string>();
-  for (const name of existsSync(path) ? readdirSync(path) : [])
+  for (const name of existsSync(path) ? readdirSync(path).filter(owns) : []) {
     present.set(name, readFileSync(join(path, name), "utf8"));
-  if (process.argv.includes("--check")) {
-    for (const problem of drift(wanted, present)) {
-      console.log(`${folder}/${problem}; run: npm run gen`);
-      problems += 1;
-    }
-    continue;
   }
+  for (const problem of check ? drift(wanted, present) : []) {
+    console.log(`${folder}/${problem}; run: npm run gen`);
+    problems += 1;
+  }
+  if (check) continue;
   mkdirSync(path, { recursive: true });
   for (const name of present.keys()) if (!wanted.has(name)) rmSync(join(path, name));
   for (const [name, text] of wanted) if (present.get(name) !== text) writeFileSync(join(path, name), text);

@@ -52,6 +52,7 @@ describe("import arrows", () => {
     ["engine/sim/run.ts", 'import { memoryLog } from "../src/adapters/memory/log.js";'],
     ["sdk/src/client.ts", 'import { eventInput } from "@eddy/schemas";\nimport WebSocket from "ws";'],
     ["examples/cart/test/cart.spec.ts", 'import { startEngine } from "@eddy/engine";\nimport "../src/worker.js";'],
+    ["bench/core.bench.ts", 'import { Scenario } from "../engine/test/core/scenario.js";'],
     ["vitest.config.ts", 'import { defineConfig } from "vitest/config";'],
   ])("allows, in %s: %s", (path, text) => {
     expect(arrowsOf(path, text)).toEqual([]);
