@@ -69,13 +69,6 @@ export class WorkerSession {
     const { link } = this.#worker;
     const { runId } = report;
     if (!RUN_ID.test(runId)) return this.#break(`report: ${runId} is not a run id`);
-    for (const op of report.ops) {
-      if (op.kind !== "stepCompleted" || op.data.byteLength <= LIMITS.stepResultBytesMax) continue;
-      const message =
-        `the result of step ${op.stepId} has ${op.data.byteLength} bytes, ` +
-        `at most ${LIMITS.stepResultBytesMax} are kept`;
-      return link.send({ kind: "nack", seq, code: "STEP_RESULT_TOO_LARGE", message });
-    }
     const out = this.#worker.inFlight.get(runId);
     if (report.outcome !== null && out?.invocation === report.invocation) out.isEnding = true;
     void this.#append(seq, report);

@@ -7,10 +7,9 @@
  */
 import {
   encodeInbox,
-  ID_PATH,
   LIMITS,
-  matchValue,
   matchValuesOf,
+  partitionOf,
   partitionsOf,
   type EventInput,
   type StoredEvent,
@@ -110,10 +109,10 @@ export class EventSender {
       values: values.map(([path, text]) => [path, text]),
       payload,
     });
-    const key = matchValue(values, route.anchors[0] ?? ID_PATH) ?? event.id;
     const partitions = partitionsOf(values, route, lanes.partitions);
     const home = partitions.length === 1 ? ONLY_COPY : homeCopy();
     for (const [i, partition] of partitions.entries()) {
+      const [, key] = values.find(([, text]) => partitionOf(text, lanes.partitions) === partition) ?? ["", event.id];
       const copy = { record: { key, value }, isHome: i === 0, home };
       const queue = queues.get(partition);
       if (queue === undefined) queues.set(partition, [copy]);
