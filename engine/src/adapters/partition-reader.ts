@@ -1,8 +1,9 @@
 /** The `LogReader` of every log that lives in this process: it waits for appends without polling. */
+import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { ClosedError, invariant } from "../errors/codes.js";
+import { ClosedError, OffsetOutOfRangeError, invariant } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
-import type { LogReader, LogRecord, ReadLimits } from "../ports/log.js";
+import type { LogReader, LogRecord, OffsetRange, ReadLimits } from "../ports/log.js";
 
 export interface Fetched {
   readonly records: readonly LogRecord[];
@@ -12,13 +13,28 @@ export interface Fetched {
 
 /** One partition, as its readers see it. */
 export interface RecordSource {
-  /** @throws OffsetOutOfRangeError unless start <= from <= end. */
+  /** Topic and partition, for messages. */
+  readonly name: string;
+  readonly range: OffsetRange;
+  /**
+   * @param from within `range`, both ends included.
+   * @returns records from there on; it may give more than `recordsMax`, where they are at hand anyway.
+   * @throws OffsetOutOfRangeError if retention passed `from` meanwhile.
+   */
   fetch(from: Offset, recordsMax: number): Promise<Fetched>;
   /**
    * Calls `wake` once when there is a record at or behind `from`: at once, if it is there already.
    * @returns takes the call back.
    */
   onRecordAt(from: Offset, wake: () => void): () => void;
+}
+
+/** @throws OffsetOutOfRangeError unless start <= from <= end. */
+export function checkInRange(source: RecordSource, from: Offset): void {
+  const { start, end } = source.range;
+  if (from >= start && from <= end) return;
+  const message = `offset ${from} is not in ${start}..${end} of ${source.name}`;
+  throw new OffsetOutOfRangeError(message, { partition: source.name, from, start, end });
 }
 
 const NOTHING: readonly LogRecord[] = [];
@@ -28,6 +44,9 @@ export class PartitionReader implements LogReader {
   readonly #clock: Clock;
   readonly #onClose: (reader: PartitionReader) => void;
   #position: Offset;
+  /** Fetched, but not read yet; behind them, the next fetch starts at `#next`. */
+  #ahead = NOTHING;
+  #next: Offset;
   #reading = false;
   #closed = false;
   #endWait: () => void = () => undefined;
@@ -35,6 +54,7 @@ export class PartitionReader implements LogReader {
   constructor(source: RecordSource, from: Offset, clock: Clock, onClose: (reader: PartitionReader) => void) {
     this.#source = source;
     this.#position = from;
+    this.#next = from;
     this.#clock = clock;
     this.#onClose = onClose;
   }
@@ -49,10 +69,10 @@ export class PartitionReader implements LogReader {
     invariant(limits.recordsMax >= 1, "a read asks for at least one record", { ...limits });
     this.#reading = true;
     try {
-      const ready = await this.#fetch(limits.recordsMax);
+      const ready = await this.#take(limits.recordsMax);
       if (ready.length > 0 || limits.waitMs <= 0 || this.#closed) return ready;
       await this.#nextRecord(limits.waitMs);
-      return this.#closed ? NOTHING : await this.#fetch(limits.recordsMax);
+      return this.#closed ? NOTHING : await this.#take(limits.recordsMax);
     } finally {
       this.#reading = false;
     }
@@ -67,11 +87,19 @@ export class PartitionReader implements LogReader {
     return Promise.resolve();
   }
 
-  async #fetch(recordsMax: number): Promise<readonly LogRecord[]> {
-    const { records, next } = await this.#source.fetch(this.#position, recordsMax);
-    if (this.#closed) return NOTHING;
-    this.#position = next;
-    return records;
+  async #take(recordsMax: number): Promise<readonly LogRecord[]> {
+    checkInRange(this.#source, this.#position);
+    if (this.#ahead.length === 0) {
+      const { records, next } = await this.#source.fetch(this.#position, recordsMax);
+      if (this.#closed) return NOTHING;
+      this.#ahead = records;
+      this.#next = next;
+    }
+    const taken = this.#ahead.slice(0, recordsMax);
+    this.#ahead = this.#ahead.slice(recordsMax);
+    const last = taken.at(-1);
+    this.#position = this.#ahead.length > 0 && last !== undefined ? offset(last.offset + 1) : this.#next;
+    return taken;
   }
 
   /** Resolves at the next record, after `waitMs`, or on close. */

@@ -90,7 +90,7 @@ export function logContract(adapter: string, makeWorld: () => Promise<LogWorld>)
         expect(await log.offsets(INBOX.name, 0)).toEqual({ start: 0, end: 5 });
       });
       it("keeps the records of one append together, however many run at once", async () => {
-        const sizes = Array.from({ length: 60 }, (_, i) => (i * 7) % 11 + 1); // prettier-ignore
+        const sizes = Array.from({ length: 60 }, (_, i) => ((i * 7) % 11) + 1);
         const texts = (size: number, i: number): readonly string[] =>
           Array.from({ length: size }, (_, j) => `${i}.${j}`);
         const acks = await Promise.all(sizes.map((size, i) => append(...texts(size, i))));

@@ -31,7 +31,8 @@ describe("memory store: crash", () => {
     const disk = new MemoryStoreFactory();
     const before = await disk.open("s");
     for (let n = 0; n < 20; n += 1) {
-      await before.write({ puts: [["a", bytes(n)], [`only-${n}`, bytes(n)]], deletes: [`only-${n - 1}`] }); // prettier-ignore
+      const puts = ["a", `only-${n}`].map((key) => [key, bytes(n)] as const);
+      await before.write({ puts, deletes: [`only-${n - 1}`] });
     }
     disk.crash(batchesLost);
     const rows = await (await disk.open("s")).scan({ from: "a", to: "z", limit: 10 });

@@ -3,25 +3,23 @@
  * Work and memory are bounded without a background task: every append drops what retention allows, and compacts once
  * a compacted partition holds more than twice what its last compaction left.
  */
-import { offset, type Offset } from "@eddy/schemas";
-import { FencedError, OffsetOutOfRangeError } from "../../errors/codes.js";
+import { offset } from "@eddy/schemas";
+import type { Offset } from "@eddy/schemas";
+import { FencedError } from "../../errors/codes.js";
 import type { Appended, LogRecord, NewRecord, OffsetRange, TopicSpec } from "../../ports/log.js";
 import { AppendSignal } from "../append-signal.js";
+import { FrontQueue } from "../front-queue.js";
 import type { Fetched, RecordSource } from "../partition-reader.js";
 
 /** A compacted partition below this many records is left alone. */
 const COMPACTION_RECORDS_MIN = 1_024;
-/** Dropped records at the front stay in the array until there are this many, and they are half of it. */
-const FRONT_RECORDS_MIN = 1_024;
 
 export class MemoryPartition implements RecordSource {
   /** May change in its retention: read through it, never copy it. */
   readonly topic: { spec: TopicSpec };
   readonly #partition: number;
   readonly #signal = new AppendSignal();
-  #records: LogRecord[] = [];
-  /** Records before this index are deleted. */
-  #front = 0;
+  #records = new FrontQueue<LogRecord>();
   #start = 0;
   #end = 0;
   #lastAppendMs = 0;
@@ -31,6 +29,10 @@ export class MemoryPartition implements RecordSource {
   constructor(topic: { spec: TopicSpec }, partition: number) {
     this.topic = topic;
     this.#partition = partition;
+  }
+
+  get name(): string {
+    return `partition ${this.#partition} of ${this.topic.spec.name}`;
   }
 
   get range(): OffsetRange {
@@ -60,7 +62,7 @@ export class MemoryPartition implements RecordSource {
   /** @throws FencedError when a newer writer was opened. */
   checkEpoch(epoch: number): void {
     if (epoch === this.#epoch) return;
-    throw new FencedError(`a newer writer owns partition ${this.#partition} of ${this.topic.spec.name}`, {
+    throw new FencedError(`a newer writer owns ${this.name}`, {
       topic: this.topic.spec.name,
       partition: this.#partition,
       epoch,
@@ -72,17 +74,10 @@ export class MemoryPartition implements RecordSource {
   enforceRetention(nowMs: number): void {
     if (this.topic.spec.policy !== "delete") return;
     const oldestMs = nowMs - this.topic.spec.retentionMs;
-    let first = this.#records[this.#front];
-    if (first === undefined || first.appendTimeMs >= oldestMs) return;
-    while (first !== undefined && first.appendTimeMs < oldestMs) {
-      this.#front += 1;
-      first = this.#records[this.#front];
-    }
-    this.#start = first?.offset ?? this.#end;
-    if (this.#front >= FRONT_RECORDS_MIN && this.#front * 2 >= this.#records.length) {
-      this.#records = this.#records.slice(this.#front);
-      this.#front = 0;
-    }
+    const expired = this.#records.firstIndex((record) => record.appendTimeMs >= oldestMs);
+    if (expired === 0) return;
+    this.#records.drop(expired);
+    this.#start = this.#records.at(0)?.offset ?? this.#end;
   }
 
   /** Keeps the newest record of each key of a `compact` topic; a newest one that is an old tombstone goes too. */
@@ -90,26 +85,19 @@ export class MemoryPartition implements RecordSource {
     if (this.topic.spec.policy !== "compact") return;
     const oldestMs = nowMs - this.topic.spec.retentionMs;
     const newest = new Map<string | null, Offset>();
-    for (const record of this.#records) newest.set(record.key, record.offset);
-    this.#records = this.#records.filter(
-      (record) =>
-        newest.get(record.key) === record.offset && (record.value !== null || record.appendTimeMs >= oldestMs),
-    );
+    const all = this.#records.slice(0, this.#records.length);
+    for (const record of all) newest.set(record.key, record.offset);
+    this.#records.clear();
+    for (const record of all) {
+      const isOldTombstone = record.value === null && record.appendTimeMs < oldestMs;
+      if (newest.get(record.key) === record.offset && !isOldTombstone) this.#records.push(record);
+    }
     this.#compactAt = Math.max(COMPACTION_RECORDS_MIN, this.#records.length * 2);
   }
 
   fetch(from: Offset, recordsMax: number): Promise<Fetched> {
-    if (from < this.#start || from > this.#end) {
-      const fields = { topic: this.topic.spec.name, partition: this.#partition, from, ...this.range };
-      const error = new OffsetOutOfRangeError(
-        `offset ${from} is not in ${this.#start}..${this.#end} of partition ${this.#partition} of ` +
-          this.topic.spec.name,
-        fields,
-      );
-      return Promise.reject(error);
-    }
-    const first = this.#indexOf(from);
-    const records = this.#records.slice(first, first + recordsMax);
+    const first = this.#records.firstIndex((record) => record.offset >= from);
+    const records = this.#records.slice(first, recordsMax);
     const last = records.at(-1);
     const readAll = first + records.length === this.#records.length;
     return Promise.resolve({ records, next: offset(readAll || last === undefined ? this.#end : last.offset + 1) });
@@ -119,17 +107,5 @@ export class MemoryPartition implements RecordSource {
     if (from >= this.#end) return this.#signal.wait(from, wake);
     wake();
     return () => undefined;
-  }
-
-  /** @returns the index of the first record at or behind `from`. */
-  #indexOf(from: Offset): number {
-    let low = this.#front;
-    let high = this.#records.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#records[middle]?.offset ?? Infinity) < from) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
