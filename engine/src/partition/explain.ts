@@ -8,7 +8,7 @@ export function explain(core: Core, view: RowView, input: Input, moment: Moment)
   function rowsOf(): unknown {
     const watching = new WatchedView(view);
     try {
-      core.readPlan(watching, input, moment);
+      for (const request of core.readPlan(watching, input, moment)) watching.isLoaded(request);
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error), ...shownRows(watching) };
     }

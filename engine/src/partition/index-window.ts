@@ -11,19 +11,24 @@ export class IndexWindow {
   readonly #entries = orderedMap<string>();
   /** Exclusive. */
   #coveredTo: string;
-  /** No entry below it may appear any more. */
-  #floor: string;
   /** Changes whenever `lowest` may have changed. */
   version = 0;
 
-  /** @param range `from` inclusive, `to` exclusive. */
-  constructor(readonly range: { readonly from: string; readonly to: string }) {
+  /**
+   * @param range `from` inclusive, `to` exclusive.
+   * @param floor everything below it is dealt with: not read any more, and no entry may appear there. Never goes back.
+   */
+  constructor(
+    readonly range: { readonly from: string; readonly to: string },
+    private readonly floor: () => string = () => range.from,
+  ) {
     this.#coveredTo = range.from;
-    this.#floor = range.from;
   }
 
-  get coveredTo(): string {
-    return this.#coveredTo;
+  /** Where `extend` goes on. */
+  get readFrom(): string {
+    const floor = this.floor();
+    return floor > this.#coveredTo ? floor : this.#coveredTo;
   }
   /** Is the whole range known? */
   get complete(): boolean {
@@ -56,10 +61,8 @@ export class IndexWindow {
 
   noteAdded(key: string, value: string): void {
     if (key < this.range.from || key >= this.range.to) return;
-    invariant(key >= this.#floor, "no index entry appears behind its window: a timer would never fire", {
-      key,
-      floor: this.#floor,
-    });
+    const floor = this.floor();
+    invariant(key >= floor, "no index entry appears behind its window: a timer would never fire", { key, floor });
     if (key >= this.#coveredTo) return;
     this.#entries.set(key, value);
     this.version++;
@@ -68,21 +71,11 @@ export class IndexWindow {
     if (this.#entries.delete(key)) this.version++;
   }
 
-  /** Adds what was read from `coveredTo` on: all entries below `upTo`. */
+  /** Adds what was read from `readFrom` on: all entries below `upTo`. */
   extend(upTo: string, entries: Iterable<IndexEntry>): void {
     for (const [key, value] of entries) this.#entries.set(key, value);
     this.#coveredTo = upTo;
     this.version++;
-  }
-
-  /** Entries below `key` have been dealt with. Never goes back. */
-  raiseFloor(key: string): void {
-    if (key <= this.#floor) return;
-    this.#floor = key;
-    if (key > this.#coveredTo) {
-      this.#coveredTo = key;
-      this.version++;
-    }
   }
 
   /** Forgets entries from the end on until at most `entriesMax` are left. */

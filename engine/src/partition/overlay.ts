@@ -144,7 +144,7 @@ export class Overlay implements RowView, RowWriter {
   /** Extends what the window knows until it holds `sizeMin` entries or its whole range. */
   async extend(window: IndexWindow, sizeMin: number): Promise<void> {
     while (!window.complete && window.size < sizeMin) {
-      const from = window.coveredTo;
+      const from = window.readFrom;
       const thaws = this.#thaws;
       const stored = await this.#store.scan({ from, to: window.range.to, limit: SCAN_ENTRIES_MAX });
       if (thaws !== this.#thaws) continue;

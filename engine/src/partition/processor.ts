@@ -86,7 +86,7 @@ export class Processor {
     this.#index = meta.index;
     this.#midway = parseMidway(meta.lastTimer);
     if (this.#midway === null) this.timers.passed(this.instant);
-    else this.timers.passedTimer(this.#midway.last, this.instant.advanceMs);
+    else this.timers.passedTimer(this.#midway.last, this.instant);
   }
 
   get nextOffset(): Offset {
@@ -120,6 +120,7 @@ export class Processor {
           if (turns === "several") await this.#prefetchBatch(items.slice(i));
         }
         const advanceMs = this.#advanceMs;
+        this.timers.passed(this.instant);
         const loading = this.#ready(item.input);
         if (loading !== null) await loading;
         this.#apply(item);
@@ -184,7 +185,6 @@ export class Processor {
       context.meter.count("eddy_timers_fired_total", fired);
       if (last === null) {
         this.#midway = null;
-        this.timers.passed(now);
         return turns === 0 ? "once" : "several";
       }
       this.#midway = { phase, last };
@@ -205,7 +205,7 @@ export class Processor {
       const input = { kind: "timerDue", timer: due.timer } as const;
       const loading = this.#ready(input);
       if (loading !== null) await loading;
-      this.timers.passedTimer(due, now.advanceMs);
+      this.timers.passedTimer(due, now);
       this.#decide(input);
       invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
       last = due;

@@ -95,6 +95,7 @@ export class Session {
       this.#throwFailure();
       const { timers, instant } = this.#processor;
       if (timers.needsFill(FOR_EVER)) await timers.fill(FOR_EVER, 1);
+      if (this.#isLive) await this.#announceLogic();
       if (this.#hasStopped()) break;
       const records = await this.#read(this.#waitMs());
       this.#throwFailure();
@@ -139,12 +140,17 @@ export class Session {
 
   /** @throws TransientError while records that a former owner may have applied are not applied again. */
   async runState(runId: string, invocation: number): Promise<RunState | null> {
-    if (this.#processor.nextOffset < this.#taken.inboxEnd) {
+    if (!this.#isLive) {
       throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
     }
     const run = await this.#overlay.peek(runKey(runId));
     if (run === null || run.invocation.no !== invocation) return null;
     return { runId, invocation, event: run.event.payload, memo: run.memo };
+  }
+
+  /** Everything that a former owner may have applied is applied again. */
+  get #isLive(): boolean {
+    return this.#processor.nextOffset >= this.#taken.inboxEnd;
   }
 
   /** Between two records: starts a checkpoint where one is due. @returns a promise where the loop must wait. */
@@ -161,7 +167,6 @@ export class Session {
 
   /** Caught up: the only time at which a tick says something new. */
   async #idle(advanceMs: number): Promise<void> {
-    await this.#announceLogic();
     const { timers, nextOffset } = this.#processor;
     const tickAtMs = this.#ticker.dueAtMs(timers.nextLogTimeMs(advanceMs), nextOffset);
     if (tickAtMs !== null && tickAtMs <= this.#context.clock.nowMs()) await this.#ticker.tick();

@@ -39,28 +39,28 @@ export class TimerQueue {
   readonly #overlay: Overlay;
   readonly #v: Domain;
   readonly #w: Domain;
+  /** Everything due by it has fired, or, with `#lastTimer`, everything up to that one. */
+  #position: Instant = { rawMs: -1, advanceMs: 0 };
+  #lastTimer: DueTimer | null = null;
 
   constructor(overlay: Overlay) {
     this.#overlay = overlay;
-    this.#v = domainOf("v");
-    this.#w = domainOf("w");
+    this.#v = domainOf("v", () => this.#floor("v"));
+    this.#w = domainOf("w", () => this.#floor("w"));
     overlay.watch(this.#v.window);
     overlay.watch(this.#w.window);
   }
 
   /** All timers due by `at` have fired: reading goes on behind them, and none may appear there any more. */
   passed(at: Instant): void {
-    this.#v.window.raiseFloor(timerScanEnd("v", at.rawMs + at.advanceMs));
-    this.#w.window.raiseFloor(timerScanEnd("w", at.rawMs));
+    this.#position = at;
+    this.#lastTimer = null;
   }
 
   /** All timers up to this one in firing order have fired. */
-  passedTimer({ key, effectiveMs, timer }: DueTimer, advanceMs: number): void {
-    const inV = timer.domain === "v";
-    // At the same effective time `v` comes before `w`.
-    this.#v.window.raiseFloor(inV ? `${key}\0` : timerScanEnd("v", effectiveMs));
-    const rawMs = Math.max(0, effectiveMs - advanceMs);
-    this.#w.window.raiseFloor(inV ? timerScanEnd("w", rawMs - 1) : `${key}\0`);
+  passedTimer(timer: DueTimer, at: Instant): void {
+    this.#position = at;
+    this.#lastTimer = timer;
   }
 
   /** False: surely nothing is due. */
@@ -124,6 +124,16 @@ export class TimerQueue {
     this.#w.window.trim(WINDOW_TIMERS_MAX);
   }
 
+  /** First key that a timer of this domain may still have. At the same effective time `v` comes before `w`. */
+  #floor(name: TimerDomain): string {
+    const { rawMs, advanceMs } = this.#position;
+    const last = this.#lastTimer;
+    if (last === null) return timerScanEnd(name, name === "v" ? rawMs + advanceMs : rawMs);
+    if (last.timer.domain === name) return `${last.key}\0`;
+    if (name === "v") return timerScanEnd("v", last.effectiveMs);
+    return timerScanEnd("w", Math.max(0, last.effectiveMs - advanceMs) - 1);
+  }
+
   /** The first timer is not known, and one due by `limitMs` may be where nothing was read yet. */
   #isBlind(domain: Domain, limitMs: number): boolean {
     const { window } = domain;
@@ -141,8 +151,8 @@ export class TimerQueue {
   }
 }
 
-function domainOf(name: TimerDomain): Domain {
+function domainOf(name: TimerDomain, floor: () => string): Domain {
   const from = timerPrefix(name);
-  const window = new IndexWindow({ from, to: `${from.slice(0, -1)}}` });
+  const window = new IndexWindow({ from, to: `${from.slice(0, -1)}}` }, floor);
   return { name, window, readVersion: -1, lowestMs: 0 };
 }

@@ -1,0 +1,211 @@
+/**
+ * A small deterministic core: events are commands, given as JSON. Rows, changes and `evolve` are the real ones, so that
+ * indexes, checkpoints and restores are too; what is decided is what a test asks for.
+ */
+import { encodeInbox, offset, type InboxRecord, type InboxRecordOf, type RunRow } from "@eddy/schemas";
+import { Draft } from "../../src/core/draft.js";
+import { evolve } from "../../src/core/evolve.js";
+import {
+  FUNCTIONS_KEY,
+  idIndexKey,
+  keptEventKey,
+  PARTITION_KEY,
+  runKey,
+  type Core,
+  type Input,
+  type ReadRequest,
+  type RowView,
+} from "../../src/core/index.js";
+
+export type Command =
+  /** Makes a run that sleeps: one pending timer for each length, in ms from now. */
+  | { readonly do: "sleep"; readonly run: string; readonly ms: readonly number[]; readonly big?: number }
+  /** Makes a run with a lease of `ms`, in raw time. */
+  | { readonly do: "lease"; readonly run: string; readonly ms: number }
+  | { readonly do: "end"; readonly run: string }
+  /** Step requests, signals, history and records for inbox partition `to`, `n` of each. */
+  | { readonly do: "emit"; readonly n: number; readonly to?: number }
+  /** Makes run `chain`, which needs run `run` to be read first, in `depth` rounds. */
+  | { readonly do: "chain"; readonly run: string; readonly depth: number }
+  /** Deletes a kept event without reading it. */
+  | { readonly do: "forget"; readonly routeKey: string; readonly at: number }
+  | { readonly do: "throw" }
+  /** Opens a timer in the past: a broken invariant. */
+  | { readonly do: "past"; readonly run: string }
+  | { readonly do: "nothing" };
+
+const text = new TextEncoder();
+const read = new TextDecoder();
+/** Prefix of runs whose timers open another one, `again` ms later, once. */
+export const AGAIN = "again";
+/** Prefix of runs whose timers stay open after they fired: a broken invariant. */
+export const STAYS = "stays";
+
+export function command(body: Command): Uint8Array {
+  const record: InboxRecord = {
+    kind: "event",
+    id: "e",
+    idFrom: "generated",
+    name: "command",
+    tsMs: 0,
+    values: [],
+    payload: text.encode(JSON.stringify(body)),
+  };
+  return encodeInbox(record);
+}
+
+const commandOf = (event: InboxRecordOf<"event">): Command => JSON.parse(read.decode(event.payload)) as Command;
+
+const newRun = (runId: string, at: { readonly offset: number; readonly nowMs: number }, big: number): RunRow => ({
+  runId,
+  functionId: "app/f",
+  app: "app",
+  event: { id: "e", name: "command", values: [], payload: new Uint8Array(big) },
+  anchor: "",
+  startedOffset: at.offset,
+  startedAtMs: at.nowMs,
+  markOffset: at.offset,
+  retries: 0,
+  memo: [],
+  pending: [],
+  nextPendingNo: 0,
+  subscriptions: [],
+  attempts: [],
+  taken: [],
+  invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
+});
+
+function readPlan(view: RowView, input: Input): readonly ReadRequest[] {
+  const plan: ReadRequest[] = [
+    { kind: "row", key: PARTITION_KEY },
+    { kind: "row", key: FUNCTIONS_KEY },
+  ];
+  const runs = runsOf(input);
+  for (const run of runs) plan.push({ kind: "row", key: runKey(run) });
+  if (input.kind === "event") {
+    plan.push({ kind: "index", key: idIndexKey("seen") });
+    const body = commandOf(input);
+    // Each round is reachable only through the one before.
+    for (let n = 1; body.do === "chain" && n < body.depth; n++) {
+      const before = runKey(`${body.run}${n - 1}`);
+      if (!view.isLoaded({ kind: "row", key: before })) break;
+      plan.push({ kind: "row", key: runKey(`${body.run}${n}`) });
+    }
+    if (body.do === "chain") plan.push({ kind: "row", key: runKey(`${body.run}0`) });
+  }
+  return plan;
+}
+
+function runsOf(input: Input): readonly string[] {
+  if (input.kind === "event") {
+    const body = commandOf(input);
+    return "run" in body && body.do !== "chain" ? [body.run] : [];
+  }
+  if (input.kind !== "timerDue") return [];
+  const { target } = input.timer;
+  return target.kind === "pending" || target.kind === "lease" ? [target.runId] : [];
+}
+
+function onCommand(draft: Draft, body: Command): void {
+  const { nowMs, rawMs } = draft.moment;
+  const start = (run: string, big = 0): void => draft.emit({ kind: "RunStarted", run: newRun(run, draft.moment, big) });
+  switch (body.do) {
+    case "sleep":
+      start(body.run, body.big);
+      for (const [no, ms] of body.ms.entries()) {
+        draft.emit({ kind: "PendingOpened", runId: body.run, item: sleepItem(no, nowMs + ms) });
+      }
+      return note(draft, body.run, "started");
+    case "lease":
+      start(body.run);
+      draft.emit({ kind: "InvocationDispatched", runId: body.run, no: 1, cause: draft.nextCause() });
+      draft.emit({ kind: "LeaseExtended", runId: body.run, untilMs: rawMs + body.ms });
+      return;
+    case "end":
+      if (draft.get(runKey(body.run)) === null) return draft.reject("RUN_FINISHED", body.run);
+      draft.emit({ kind: "RunEnded", runId: body.run });
+      return note(draft, body.run, "ended");
+    case "emit":
+      for (let n = 0; n < body.n; n++) emitAll(draft, n, body.to ?? 0);
+      return;
+    case "chain":
+      for (let n = 0; n < body.depth; n++) if (draft.get(runKey(`${body.run}${n}`)) === null) start(`${body.run}${n}`);
+      return;
+    case "forget":
+      return draft.delete(keptEventKey(body.routeKey, body.at));
+    case "throw":
+      throw new Error("planned");
+    case "past":
+      start(body.run);
+      draft.emit({ kind: "PendingOpened", runId: body.run, item: sleepItem(0, nowMs - 1) });
+      return;
+    case "nothing":
+      return draft.reject("REPEATED_RECORD", "nothing");
+  }
+}
+
+const sleepItem = (no: number, dueAtMs: number) => ({ kind: "sleep", no, dueAtMs, stepId: `s${no}` }) as const;
+
+function note(draft: Draft, runId: string, stepId: string): void {
+  const { nowMs } = draft.moment;
+  draft.effect({ kind: "RecordHistory", entry: { kind: "sleepEnded", runId, functionId: "", atMs: nowMs, stepId } });
+}
+
+function emitAll(draft: Draft, n: number, to: number): void {
+  const runId = `run-${draft.moment.offset}-${n}`;
+  const request = { app: "app", functionId: "app/f", runId, invocation: 1, attempt: 0, maxAttempts: 1 };
+  draft.effect({
+    kind: "RequestStep",
+    app: "app",
+    request: { ...request, stepAttempts: [], event: null, memo: [], memoTotal: 0 },
+  });
+  draft.effect({ kind: "SendSignal", app: "app", signal: { kind: "abort", runId } });
+  draft.effect({ kind: "AppendInbox", partition: to, record: { kind: "cancel", runId, reason: "" } });
+  const { partition } = draft.moment;
+  draft.effect({ kind: "PublishRegistry", key: `applied/${n}`, entry: { kind: "applied", partition, version: n } });
+  note(draft, runId, "emitted");
+}
+
+export const toyCore: Core = {
+  logicVersion: 1,
+  readPlan,
+  evolve,
+  decide(view, input, moment) {
+    const draft = new Draft(view, moment);
+    switch (input.kind) {
+      case "event":
+        onCommand(draft, commandOf(input));
+        break;
+      case "advance":
+        draft.emit({ kind: "ClockAdvanced", ms: input.ms });
+        break;
+      case "logic":
+        draft.emit({ kind: "LogicChanged", version: input.version });
+        break;
+      case "timerDue":
+        onTimer(draft, input.timer.target, input.timer.dueAtMs);
+        break;
+      default:
+        break;
+    }
+    return draft;
+  },
+};
+
+function onTimer(draft: Draft, target: Extract<Input, { kind: "timerDue" }>["timer"]["target"], dueAtMs: number): void {
+  if (target.kind === "lease") {
+    note(draft, target.runId, `lease ${dueAtMs}`);
+    draft.emit({ kind: "InvocationEnded", runId: target.runId });
+    return;
+  }
+  if (target.kind !== "pending") throw new Error(`no timer of kind ${target.kind} here`);
+  const { runId, no } = target;
+  note(draft, runId, `timer ${no} ${dueAtMs}`);
+  if (runId.startsWith(STAYS)) return;
+  draft.emit({ kind: "PendingClosed", runId, no });
+  const opens = runId.startsWith(AGAIN) && no < 100;
+  if (opens) draft.emit({ kind: "PendingOpened", runId, item: sleepItem(no + 100, draft.moment.nowMs + 1) });
+  else if (draft.run(runId).pending.length === 0) draft.emit({ kind: "RunEnded", runId });
+}
+
+export const zero = offset(0);
