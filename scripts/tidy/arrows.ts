@@ -57,7 +57,7 @@ export const ROOMS: readonly Room[] = [
   { at: "examples/", imports: ["sdk/"], packages: true, node: true },
   { at: "bench/", imports: ["engine/", "sdk/", "schemas/"], packages: true, node: true, byPath: true },
   { at: "e2e/", imports: ["engine/", "sdk/", "schemas/", "examples/"], packages: true, node: true },
-  { at: "scripts/", imports: ["engine/", "schemas/"], packages: true, node: true },
+  { at: "scripts/", imports: ["engine/", "schemas/"], packages: true, node: true, byPath: true },
 ];
 
 /** Tests of an example play it against the engine. */

@@ -1,0 +1,47 @@
+// What `npm start` prints once all is up: lines to paste, in the order of the README's story.
+
+/**
+ * @param {{ baseUrl: string, reviewUrl: string }} options
+ * @returns {string}
+ */
+export function tryNext({ baseUrl, reviewUrl }) {
+  /** @param {unknown} body */
+  const send = (body) => `curl -s ${baseUrl}/e/dev -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
+  // A wait that is not registered yet would count from after the skip.
+  const skip = (/** @type {string} */ by) =>
+    `sleep 1; curl -s ${baseUrl}/dev/clock/advance -H 'content-type: application/json' -d '{"by":"${by}"}'`;
+  /** @param {string} cart */
+  const added = (cart) => ({
+    name: "cart/product.added",
+    data: { cart_id: cart },
+    user: { email: "ada@example.com" },
+  });
+  const burst = JSON.stringify(added("cart-3"));
+  const json = "-H 'content-type: application/json'";
+  return `
+Try this in another terminal. What the apps do is printed here.
+
+  # A cart is left alone. Skip 24 hours: one reminder.
+  ${send(added("cart-1"))}
+  ${skip("24h")}
+
+  # A cart is bought: no reminder.
+  ${send(added("cart-2"))}
+  ${send({ name: "cart/purchased", data: { cart_id: "cart-2" } })}
+  ${skip("24h")}
+
+  # 20 products in one request: one reminder.
+  one='${burst}'
+  curl -s ${baseUrl}/e/dev ${json} -d "[$(printf "%.0s$one," $(seq 19))$one]"
+  ${skip("24h")}
+
+  # A draft waits for a person: approve or reject it at ${reviewUrl}/review/post-1, or let 48 hours pass.
+  ${send({ name: "content/generation.requested", data: { contentId: "post-1", prompt: "rivers" } })}
+  ${skip("48h")}
+
+  # What became of an event: put in an id that a send answered.
+  curl -s ${baseUrl}/v1/events/<id>/runs
+
+Ctrl-C stops everything; the data stays, and runs go on at the next start.
+`;
+}

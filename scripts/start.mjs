@@ -1,0 +1,139 @@
+// `npm start`: installs, builds, starts the embedded engine and the example apps, and says what to try.
+//   npm start -- --port 9000 --data-dir /var/tmp/eddy     all options go to `eddy dev`; see `npx eddy dev --help`
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { start } from "./lib/children.mjs";
+import { build, install, nodeProblem } from "./lib/install.mjs";
+import { tryNext } from "./lib/try-next.mjs";
+
+const root = join(import.meta.dirname, "..");
+const HOST = "127.0.0.1";
+const READY_MS = 60_000;
+const GRACE_MS = 15_000;
+
+/** @type {import("./lib/children.mjs").Child[]} in the order of starting; stopped in the reverse order */
+const children = [];
+let stopping = false;
+
+/** @param {number} code */
+async function stopAll(code) {
+  if (stopping) return;
+  stopping = true;
+  for (const child of children.toReversed()) await child.stop(GRACE_MS);
+  process.exit(code);
+}
+
+/**
+ * @param {string} message
+ * @returns {Promise<void>}
+ */
+async function fail(message) {
+  if (!stopping) console.error(`\n${message}`);
+  await stopAll(1);
+}
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} args
+ * @param {Record<string, string>} env
+ */
+function startChild(name, args, env) {
+  const child = start({ name, args, cwd: root, env: { ...process.env, ...env } }, (line) => console.log(line));
+  children.push(child);
+  void child.ended.then((how) => fail(`${name} ${how}. The lines above say why. Stopping the rest.`));
+  return child;
+}
+
+/**
+ * @param {number} port
+ * @returns {Promise<string | null>} why the port cannot be had, or null
+ */
+function portProblem(port) {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+      resolve(error.code === "EADDRINUSE" ? "is in use by another process" : `cannot be used: ${error.message}`);
+    });
+    probe.listen(port, HOST, () => probe.close(() => resolve(null)));
+  });
+}
+
+/**
+ * @param {string} url
+ * @returns {Promise<boolean>} true once it answers 200, false when time is up
+ */
+async function answers(url) {
+  const end = Date.now() + READY_MS;
+  while (Date.now() < end && !stopping) {
+    const ok = await fetch(url).then(
+      (response) => response.ok,
+      () => false, // Not listening yet.
+    );
+    if (ok) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
+}
+
+/** @param {readonly string[]} args */
+function readArguments(args) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { port: { type: "string", default: "8288" }, "data-dir": { type: "string" } },
+    strict: false,
+  });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 1 || port > 65_533) {
+    console.error(`--port: expected a number from 1 to 65533, got ${String(values.port)}`);
+    process.exit(2);
+  }
+  const hasDataDir = values["data-dir"] !== undefined || args.includes("--in-memory");
+  const defaults = ["--port", String(port), ...(hasDataDir ? [] : ["--data-dir", join(root, ".eddy")])];
+  return { port, engineArgs: [...defaults, ...args] };
+}
+
+async function main() {
+  const { port, engineArgs } = readArguments(process.argv.slice(2));
+  const baseUrl = `http://${HOST}:${port}`;
+  const reviewPort = port + 2;
+  const reviewUrl = `http://${HOST}:${reviewPort}`;
+
+  const problem = nodeProblem();
+  if (problem !== null) return fail(problem);
+  if (!(await install(root))) return fail("The packages could not be installed; npm has said why above.");
+  if (!(await build(root))) return fail("The build has errors; they are listed above.");
+
+  for (const wanted of [port, reviewPort]) {
+    const why = await portProblem(wanted);
+    if (why === null) continue;
+    return fail(
+      `Port ${wanted} ${why}. If that is another \`npm start\`, stop it; or: npm start -- --port ${port + 10}`,
+    );
+  }
+
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    process.on(signal, () => {
+      if (!stopping) console.log("\nstopping");
+      void stopAll(0);
+    });
+  }
+
+  startChild("engine  ", ["engine/dist/cli/eddy.js", "dev", ...engineArgs], {});
+  if (!(await answers(`${baseUrl}/health/ready`))) {
+    return fail(`The engine was not ready within ${READY_MS / 1000} s.`);
+  }
+  const env = { EDDY_BASE_URL: baseUrl, REVIEW_URL: reviewUrl };
+  const apps = [
+    startChild("cart    ", ["examples/cart-abandonment/dist/main.js"], env),
+    startChild("approval", ["examples/human-approval/dist/main.js"], env),
+  ];
+  const late = new Promise((resolve) => setTimeout(resolve, READY_MS, "late").unref());
+  const ready = Promise.all(apps.map((app) => app.printed(/^ready: /)));
+  if ((await Promise.race([ready, late])) === "late") {
+    return fail(`The example apps were not registered within ${READY_MS / 1000} s.`);
+  }
+  console.log(tryNext({ baseUrl, reviewUrl }));
+}
+
+await main();
