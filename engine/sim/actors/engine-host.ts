@@ -1,0 +1,110 @@
+/**
+ * A machine that runs engine processes, one after the other, on one disk. A process takes the partitions that its group
+ * gives it, one task each, and gives a partition a new task when the old one has closed though it is still the owner.
+ */
+import type { RunState } from "@eddy/schemas";
+import type { Core } from "../../src/core/index.js";
+import { ClosedError, TransientError } from "../../src/errors/codes.js";
+import { PartitionTask } from "../../src/partition/task.js";
+import type { PartitionOptions } from "../../src/partition/options.js";
+import type { Log } from "../../src/ports/log.js";
+import type { Logger } from "../../src/ports/logger.js";
+import { NO_METER } from "../../src/ports/meter.js";
+import type { Clock } from "../../src/ports/clock.js";
+import type { StoreFactory } from "../../src/ports/store.js";
+import type { Topics } from "../../src/topics.js";
+import type { SimProcess } from "../process.js";
+import type { Group, Member } from "./group.js";
+
+export interface EnginePorts {
+  readonly core: Core;
+  readonly log: Log;
+  readonly stores: StoreFactory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface EngineDeps {
+  readonly process: SimProcess;
+  readonly ports: EnginePorts;
+  readonly topics: Topics;
+  readonly partitions: number;
+  readonly group: Group;
+  readonly options: Partial<PartitionOptions>;
+  /** Told why a task closed by itself. */
+  readonly onFailure: (partition: number, error: Error) => void;
+}
+
+interface Seat {
+  wanted: boolean;
+  task: PartitionTask | null;
+  /** Loops until the partition is no longer ours. */
+  running: boolean;
+}
+
+export class EngineProcess implements Member {
+  readonly #deps: EngineDeps;
+  readonly #seats = new Map<number, Seat>();
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+  }
+
+  get process(): SimProcess {
+    return this.#deps.process;
+  }
+
+  start(): void {
+    this.#deps.group.join(this);
+  }
+
+  assigned(partition: number): void {
+    const seat = this.#seats.get(partition) ?? { wanted: false, task: null, running: false };
+    this.#seats.set(partition, seat);
+    seat.wanted = true;
+    if (!seat.running) void this.#serve(partition, seat);
+  }
+
+  revoked(partition: number): void {
+    const seat = this.#seats.get(partition);
+    if (seat === undefined) return;
+    seat.wanted = false;
+    void seat.task?.stop();
+  }
+
+  taskOf(partition: number): PartitionTask | null {
+    return this.#seats.get(partition)?.task ?? null;
+  }
+
+  /** Null: the run, or this invocation of it, is over. */
+  async runState(partition: number, runId: string, invocation: number): Promise<RunState | null | "unavailable"> {
+    if (this.taskOf(partition) === null) return "unavailable";
+    try {
+      return (await this.taskOf(partition)?.runState(runId, invocation)) ?? null;
+    } catch (error) {
+      if (error instanceof TransientError || error instanceof ClosedError) return "unavailable";
+      throw error;
+    }
+  }
+
+  /** Ends all tasks in good order. */
+  async stop(): Promise<void> {
+    for (const [partition] of this.#seats) this.revoked(partition);
+    for (const { task } of this.#seats.values()) await task?.closed;
+  }
+
+  async #serve(partition: number, seat: Seat): Promise<void> {
+    const { ports, topics, partitions, options, onFailure } = this.#deps;
+    seat.running = true;
+    while (seat.wanted) {
+      const task = new PartitionTask({ ...ports, meter: NO_METER, topics, partition, partitions, options });
+      seat.task = task;
+      task.start().catch(() => undefined); // why it did not start is its `failure`
+      await task.closed;
+      seat.task = null;
+      if (task.failure !== null) onFailure(partition, task.failure);
+      if (seat.wanted) await ports.clock.sleep(1_000);
+    }
+    seat.running = false;
+  }
+}

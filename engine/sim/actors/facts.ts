@@ -1,0 +1,43 @@
+/** What the actors did and saw, for the judge; no part of the simulated world can read it. */
+import type { MemoEntry } from "@eddy/schemas";
+
+/** User code of a step began to run. */
+export interface Execution {
+  readonly runId: string;
+  readonly stepId: string;
+  readonly invocation: number;
+  readonly worker: string;
+  /** Did this worker hold to its lease? */
+  readonly honest: boolean;
+  /** End of the run's inbox partition at that moment: what stood before it was recorded before. */
+  readonly inboxEnd: number;
+  readonly atMs: number;
+}
+
+/** A worker entered a handler. */
+export interface Entry {
+  readonly runId: string;
+  readonly invocation: number;
+  /** What the handler was given as its memo. */
+  readonly memo: readonly MemoEntry[];
+}
+
+/** Somebody was told that the log has an event. */
+export interface Acknowledged {
+  readonly eventId: string;
+  readonly partitions: readonly number[];
+}
+
+export class Facts {
+  readonly executions: Execution[] = [];
+  readonly entries: Entry[] = [];
+  readonly acknowledged: Acknowledged[] = [];
+  /** Why a task closed by itself, where that tells of a bug. */
+  readonly failures: string[] = [];
+  /** How often each kind of trouble was met. */
+  readonly counts = new Map<string, number>();
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,175 @@
+/** One seed from its draw to its verdict. */
+import { encodeInbox, type InboxRecord } from "@eddy/schemas";
+import { Cluster, NO_SABOTAGE, type Sabotage } from "./cluster.js";
+import { judge } from "./judge/judge.js";
+import type { Verdict } from "./model/verdict.js";
+import { Prng } from "./prng.js";
+import { APP, drawScenario, type Action, type Scenario } from "./scenario.js";
+import { SpinError } from "./scheduler.js";
+import { Trace } from "./trace.js";
+
+export interface SeedOptions {
+  readonly seed: number;
+  /** Gets the trace, line by line. */
+  readonly print?: ((line: string) => void) | undefined;
+  readonly sabotage?: Sabotage | undefined;
+  /** Changes the scenario that the seed draws. */
+  readonly adjust?: ((scenario: Scenario) => Scenario) | undefined;
+}
+
+export interface SeedReport {
+  readonly seed: number;
+  readonly traceHash: string;
+  readonly verdict: Verdict;
+  readonly scenario: Scenario;
+  readonly operations: number;
+  readonly runs: number;
+  /** Virtual time that passed, in ms. */
+  readonly lastedMs: number;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+export async function runSeed({ seed, print, sabotage, adjust }: SeedOptions): Promise<SeedReport> {
+  const rng = new Prng(seed);
+  const drawn = drawScenario(rng.fork());
+  const scenario = adjust?.(drawn) ?? drawn;
+  const trace = new Trace(print ?? null);
+  const cluster = new Cluster(scenario, rng.fork(), trace, sabotage ?? NO_SABOTAGE);
+  const startMs = cluster.scheduler.nowMs;
+  const play = new Play(cluster, scenario, rng.fork());
+  let stuck: string | null = null;
+  try {
+    stuck = await play.run();
+  } catch (error) {
+    if (!(error instanceof SpinError)) throw error;
+    stuck = error.message;
+  }
+  const verdict = await judge(cluster, stuck);
+  return {
+    ...{ seed, traceHash: trace.hash, verdict, scenario, runs: cluster.watch.started },
+    operations: cluster.scheduler.performed,
+    lastedMs: cluster.scheduler.nowMs - startMs,
+    counts: cluster.facts.counts,
+  };
+}
+
+const REGISTRATION_MS_MAX = 300_000;
+/** Rounds of the calm after the storm, and how far each moves the clock: until nothing can be waiting any more. */
+const ROUNDS_MAX = 120;
+const ADVANCES_MS = [5_000, 60_000, 600_000, 7_200_000, 26 * 3_600_000] as const;
+
+class Play {
+  readonly #cluster: Cluster;
+  readonly #scenario: Scenario;
+  readonly #rng: Prng;
+
+  constructor(cluster: Cluster, scenario: Scenario, rng: Prng) {
+    this.#cluster = cluster;
+    this.#scenario = scenario;
+    this.#rng = rng;
+  }
+
+  /** @returns what never came to its end, or null. */
+  async run(): Promise<string | null> {
+    const { scheduler, watch } = this.#cluster;
+    await this.#cluster.start();
+    await this.#register();
+    const registered = (): boolean => watch.apps.length > 0 && watch.isApplied(1, this.#scenario.partitions);
+    await this.#until(registered, REGISTRATION_MS_MAX);
+    if (!registered()) return "the first registration is not in force after five minutes without trouble";
+    this.#cluster.trouble();
+    const startMs = scheduler.nowMs;
+    for (const { afterMs, action } of this.#scenario.timeline) {
+      await this.#until(() => false, startMs + afterMs - scheduler.nowMs);
+      await this.#act(action);
+    }
+    await this.#until(() => false, this.#rng.between(1_000, 60_000));
+    this.#cluster.calm();
+    const stuck = await this.#comeToRest();
+    if (stuck !== null) return stuck;
+    return this.#stop();
+  }
+
+  /** Lets the world go on until `done`, at most `ms`. */
+  async #until(done: () => boolean, ms: number): Promise<void> {
+    const { scheduler } = this.#cluster;
+    if (ms < 0) return;
+    let over = false;
+    scheduler.at(ms, "time is up", () => {
+      over = true;
+    });
+    await scheduler.run(() => over || done());
+  }
+
+  async #act(action: Action): Promise<void> {
+    const { watch } = this.#cluster;
+    switch (action.kind) {
+      case "send":
+        void this.#cluster.send(action.event);
+        return;
+      case "advance":
+        return this.#advance(action.ms);
+      case "cancelRun": {
+        const runId = watch.alive.at(-1);
+        if (runId === undefined) return;
+        const partition = Number.parseInt(runId.slice(0, 3), 16) % this.#scenario.partitions;
+        return this.#append(partition, { kind: "cancel", runId, reason: "asked for" });
+      }
+      case "register":
+        return this.#register();
+      case "garbage":
+        return this.#appendBytes(action.partition, new Uint8Array([1, 0, 0xc1, 7]));
+      case "tick":
+        return this.#append(action.partition, { kind: "tick" });
+    }
+  }
+
+  #register(): Promise<void> {
+    const functions = this.#scenario.scripts.map((s) => s.config);
+    return this.#append(0, { kind: "register", config: { app: APP, functions } });
+  }
+
+  async #advance(ms: number): Promise<void> {
+    for (let p = 0; p < this.#scenario.partitions; p++) await this.#append(p, { kind: "advance", ms });
+  }
+
+  #append(partition: number, record: InboxRecord): Promise<void> {
+    return this.#appendBytes(partition, encodeInbox(record));
+  }
+
+  async #appendBytes(partition: number, value: Uint8Array): Promise<void> {
+    const { log, driver, topics } = this.#cluster;
+    let done = false;
+    const appending = log.portOf(driver).append(topics.inbox, partition, [{ key: null, value }]);
+    void appending.then(() => {
+      done = true;
+    });
+    await this.#cluster.scheduler.run(() => done);
+  }
+
+  /** After the trouble: everything that was begun must end, and what is remembered must be forgotten. */
+  async #comeToRest(): Promise<string | null> {
+    const { watch } = this.#cluster;
+    await this.#until(() => false, 200_000);
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (watch.allEnded && this.#cluster.workersIdle) break;
+      await this.#advance(ADVANCES_MS[Math.min(round, ADVANCES_MS.length - 1)] ?? 0);
+      const { lines } = watch;
+      await this.#until(() => watch.allEnded && this.#cluster.workersIdle, 3_000);
+      if (watch.lines === lines) await this.#until(() => watch.lines !== lines, 130_000);
+    }
+    if (!watch.allEnded) return `${watch.alive.length} runs never ended: ${watch.alive.slice(0, 3).join(", ")}`;
+    await this.#until(() => false, 200_000); // delivery sweeps, late reports, late replies
+    await this.#advance(52 * 3_600_000); // event ids
+    await this.#until(() => false, 20_000);
+    return null;
+  }
+
+  async #stop(): Promise<string | null> {
+    let stopped = 0;
+    const { engines } = this.#cluster;
+    for (const engine of engines) void engine.stop().then(() => (stopped += 1));
+    await this.#until(() => stopped === engines.length, 300_000);
+    return stopped === engines.length ? null : "an engine did not stop";
+  }
+}
