@@ -90,16 +90,26 @@ export class PartitionReader implements LogReader {
   async #take(recordsMax: number): Promise<readonly LogRecord[]> {
     checkInRange(this.#source, this.#position);
     if (this.#ahead.length === 0) {
-      const { records, next } = await this.#source.fetch(this.#position, recordsMax);
+      const fetched = await this.#fetch(recordsMax);
       if (this.#closed) return NOTHING;
-      this.#ahead = records;
-      this.#next = next;
+      this.#ahead = fetched.records;
+      this.#next = fetched.next;
     }
     const taken = this.#ahead.slice(0, recordsMax);
     this.#ahead = this.#ahead.slice(recordsMax);
     const last = taken.at(-1);
     this.#position = this.#ahead.length > 0 && last !== undefined ? offset(last.offset + 1) : this.#next;
     return taken;
+  }
+
+  /** A close meanwhile ends the read with nothing, whatever it did to the source. */
+  async #fetch(recordsMax: number): Promise<Fetched> {
+    try {
+      return await this.#source.fetch(this.#position, recordsMax);
+    } catch (error) {
+      if (this.#closed) return { records: NOTHING, next: this.#position };
+      throw error;
+    }
   }
 
   /** Resolves at the next record, after `waitMs`, or on close. */

@@ -158,6 +158,7 @@ export function logCleaningContract(adapter: string, makeWorld: () => Promise<Lo
         for (let i = 0; i < 200; i += 1) {
           await writer.commit(Array.from({ length: 50 }, (_, k) => record(`k${k}`, `${i}`)));
         }
+        await world.settled();
         const found = await readAll(log, CHANGELOG);
         expect(found.length).toBeLessThan(3_000);
         expect(found.slice(-50).every((r) => valueOf(r) === "199")).toBe(true);

@@ -22,6 +22,8 @@ export interface LocalLogWorld extends LogWorld {
   setNowMs(nowMs: number): void;
   /** Applies retention and compaction to everything now. */
   clean(log: Log): Promise<void>;
+  /** Resolves when cleaning that runs by itself has come to rest. */
+  settled(): Promise<void>;
 }
 
 export const INBOX: TopicSpec = { name: "t.inbox", partitions: 3, policy: "delete", retentionMs: 60_000 };

@@ -23,6 +23,7 @@ async function memoryWorld(): Promise<LocalLogWorld> {
     nowMs: () => clock.nowMs(),
     setNowMs: (nowMs) => clock.set(nowMs),
     clean: async () => opened.at(-1)?.clean(),
+    settled: () => Promise.resolve(),
     dispose: async () => {
       for (const each of opened) await each.close();
     },
