@@ -28,6 +28,11 @@ export type RunSummary = z.infer<typeof runSummary>;
 export const runReply = z.strictObject({ data: runSummary });
 export const eventRunsReply = z.strictObject({ data: z.array(runSummary) });
 
+/** One line of a run's timeline; the other fields are those of the history entry of this kind. */
+export const timelineLine = z.looseObject({ kind: z.string(), at: z.string() });
+export type TimelineLine = z.infer<typeof timelineLine>;
+export const timelineReply = z.strictObject({ data: z.array(timelineLine) });
+
 /** `by`: a duration such as "24h", or ms. */
 export const advanceClockBody = z.strictObject({ by: z.union([z.string().min(1).max(64), z.number().min(0)]) });
 export const clockReply = z.strictObject({ now: z.string(), nowMs: z.number(), advancedMs: z.number() });

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { LIMITS } from "@eddy/schemas";
 import { ConfigError } from "../errors/codes.js";
 
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
 const count = (min: number, max: number) =>

@@ -128,10 +128,11 @@ export class WorkerGate {
     } catch (err) {
       if (gone.aborted) return null;
       this.#deps.logger.warn({ err, app: config.app, workerId }, "a worker could not join");
-      const code = err instanceof EddyError ? err.code : "INTERNAL";
-      const message = err instanceof EddyError ? err.message : "the engine could not take this worker in";
-      if (err instanceof ConfigError) return this.#refuse(link, code, message);
-      return this.#refuse(link, code, message, "tryAgain");
+      const isFinal = err instanceof ConfigError;
+      if (isFinal) return this.#refuse(link, err.code, err.message);
+      // Not a refusal: the worker connects again by itself.
+      close(link, "tryAgain", err instanceof EddyError ? err.message : "the engine could not take this worker in");
+      return null;
     }
   }
 
@@ -171,9 +172,9 @@ export class WorkerGate {
     return dispatcher;
   }
 
-  #refuse(link: WorkerLink, code: string, message: string, close_: keyof typeof CLOSE_CODES = "refused"): null {
+  #refuse(link: WorkerLink, code: string, message: string): null {
     link.send({ kind: "refused", code, message });
-    close(link, close_, `${code}: ${message}`);
+    close(link, "refused", `${code}: ${message}`);
     return null;
   }
 }

@@ -1,5 +1,5 @@
 /** One welcomed worker: takes its frames, keeps its slots. */
-import { encodeInbox, LIMITS, partitionOfShard, shardOfRun, type StepReport, type WorkerFrame } from "@eddy/schemas";
+import { encodeInbox, partitionOfShard, shardOfRun, type StepReport, type WorkerFrame } from "@eddy/schemas";
 import { BadRecordError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Logger } from "../ports/logger.js";
@@ -66,7 +66,6 @@ export class WorkerSession {
   }
 
   #report(seq: number, report: StepReport): void {
-    const { link } = this.#worker;
     const { runId } = report;
     if (!RUN_ID.test(runId)) return this.#break(`report: ${runId} is not a run id`);
     const out = this.#worker.inFlight.get(runId);

@@ -14,6 +14,8 @@ export const CONNECT_PATH = "/v1/connect";
 const FRAME_BYTES_MAX = 40 * 1_048_576;
 /** Bytes queued to a worker above which it gets no requests, and below which it does again. */
 const CONGESTION_BYTES = { from: 4 * 1_048_576, until: 1_048_576 } as const;
+/** How long closed connections may take to say good-bye before they are dropped, in ms. */
+const GOODBYE_MS_MAX = 500;
 /** A peer that does not answer a ping until the next one is dead, in ms. */
 export const PING_PERIOD_MS = 15_000;
 
@@ -63,6 +65,7 @@ export class ConnectSocket {
   readonly #sockets = new Map<WebSocket, SocketLink>();
   readonly #closing = new AbortController();
   readonly #pinging: Promise<void>;
+  #onEmpty: () => void = () => undefined;
 
   constructor(deps: ConnectSocketDeps) {
     this.#deps = deps;
@@ -74,10 +77,15 @@ export class ConnectSocket {
     server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
-  /** Drops connections that have not closed by themselves. */
+  /** Takes no more upgrades; drops connections that do not close by themselves in time. The gate closes them. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#pinging;
+    if (this.#sockets.size > 0) {
+      const gone = new AbortController();
+      this.#onEmpty = () => gone.abort();
+      await this.#deps.clock.sleep(GOODBYE_MS_MAX, gone.signal);
+    }
     for (const socket of this.#sockets.keys()) socket.terminate();
     this.#server.close();
   }
@@ -106,6 +114,7 @@ export class ConnectSocket {
     socket.on("close", () => {
       this.#sockets.delete(socket);
       channel.closed();
+      if (this.#sockets.size === 0) this.#onEmpty();
     });
   }
 

@@ -8,6 +8,7 @@ import {
   runReply,
   type ClockReply,
   type SendEventsReply,
+  type timelineReply,
 } from "@eddy/schemas";
 import type { z } from "zod";
 import type { HistoryLookup } from "../history/history-lookup.js";
@@ -36,6 +37,7 @@ const ABOUT = `This is Eddy: durable functions that wait for events.
   POST /e/dev                   send one event, or an array of them (application/json)
   GET  /v1/events/<id>/runs     the runs that an event started
   GET  /v1/runs/<id>            one run
+  GET  /v1/runs/<id>/timeline   what happened to it
   POST /dev/clock/advance       {"by":"24h"} moves the clock
   GET  /dev/clock               the clock
   GET  /health/live             does this process answer?
@@ -82,6 +84,14 @@ function installLookups(server: FastifyInstance, { lookup }: HttpRoutesDeps): vo
     if (run === null) throw new RequestError("RUN_NOT_FOUND", `there is no run ${request.params.id}`, "id");
     return { data: run };
   });
+  server.get<{ Params: { id: string } }>(
+    "/v1/runs/:id/timeline",
+    async (request): Promise<z.infer<typeof timelineReply>> => {
+      const data = await lookup.timeline(request.params.id);
+      if (data.length === 0) throw new RequestError("RUN_NOT_FOUND", `there is no run ${request.params.id}`, "id");
+      return { data: [...data] };
+    },
+  );
 }
 
 function installDevClock(server: FastifyInstance, { devClock }: HttpRoutesDeps): void {
