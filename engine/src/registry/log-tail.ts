@@ -107,7 +107,9 @@ export class LogTail {
     const { log, clock, topic, partition, recordsMax, onRecords } = this.#options;
     this.#reader ??= log.reader(topic, partition, this.#nextOffset);
     const askedAtMs = clock.nowMs();
-    const records = await this.#reader.read({ recordsMax, waitMs: READ_WAIT_MS });
+    // Until the end was seen once, nobody should have to wait for it to be sure of that.
+    const waitMs = this.#freshAtMs === Number.NEGATIVE_INFINITY ? 0 : READ_WAIT_MS;
+    const records = await this.#reader.read({ recordsMax, waitMs });
     if (this.#stopping.signal.aborted) return;
     if (records.length > 0) await onRecords.call(this.#options, records);
     this.#nextOffset = this.#reader.position;

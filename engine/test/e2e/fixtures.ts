@@ -1,0 +1,174 @@
+/** An engine in this process, on memory or embedded, and a worker that speaks the protocol without the SDK. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { WebSocket } from "ws";
+import {
+  decodeFrame,
+  encodeFrame,
+  functionConfig,
+  PROTOCOL_VERSION,
+  type FunctionConfig,
+  type GatewayFrame,
+  type RunSummary,
+  type StepReport,
+  type StepRequest,
+  type TimelineLine,
+  type WorkerFrame,
+} from "@eddy/schemas";
+import { readEngineConfig } from "../../src/config/engine-config.js";
+import { startEngine, type Engine, type EngineParts } from "../../src/main.js";
+import { LinesLogger } from "../gateway/fixtures.js";
+
+export type Kind = "memory" | "embedded";
+export const KINDS: readonly Kind[] = ["memory", "embedded"];
+
+/** Bound of one wait for a condition, in ms of real time: these tests run on real sockets and disks. */
+const PATIENCE_MS = 15_000;
+
+export async function eventually<T>(what: string, probe: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await probe();
+    if (found !== false && found !== null && found !== undefined) return found;
+    if (performance.now() > end) throw new Error(`did not come true within ${PATIENCE_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export class Host {
+  readonly kind: Kind;
+  readonly dataDir: string;
+  readonly logger = new LinesLogger();
+  engine: Engine;
+  readonly #workers: ScriptedWorker[] = [];
+
+  private constructor(kind: Kind, dataDir: string, engine: Engine) {
+    this.kind = kind;
+    this.dataDir = dataDir;
+    this.engine = engine;
+  }
+
+  static async start(kind: Kind, parts: Partial<EngineParts> = {}): Promise<Host> {
+    const dataDir = await mkdtemp(join(tmpdir(), "eddy-engine-"));
+    const host = new Host(kind, dataDir, null as unknown as Engine);
+    host.engine = await host.#open(0, parts);
+    return host;
+  }
+
+  #open(port: number, parts: Partial<EngineParts> = {}): Promise<Engine> {
+    const options = { port, dataDir: this.dataDir, inMemory: this.kind === "memory" };
+    return startEngine(readEngineConfig(options, {}), { logger: this.logger, ...parts });
+  }
+
+  /** Embedded: closes the engine and opens it on the same data and port. */
+  async restart(): Promise<void> {
+    const port = Number(new URL(this.engine.url).port);
+    await this.engine.close();
+    this.engine = await this.#open(port);
+  }
+
+  async worker(functions: readonly FunctionConfig[], script: Script, workerId = "w"): Promise<ScriptedWorker> {
+    const worker = new ScriptedWorker(this.engine.url, functions, script, workerId);
+    this.#workers.push(worker);
+    await eventually("welcome", () => worker.isWelcome);
+    return worker;
+  }
+
+  async post(path: string, body: unknown): Promise<Response> {
+    const headers = { "content-type": "application/json" };
+    return fetch(this.engine.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+  async send(name: string, data: Record<string, unknown>, id?: string): Promise<string> {
+    const reply = await this.post("/e/dev", { name, data, ...(id === undefined ? {} : { id }) });
+    if (reply.status !== 200) throw new Error(`send: ${reply.status} ${await reply.text()}`);
+    return ((await reply.json()) as { ids: string[] }).ids[0] as string;
+  }
+  async advance(by: string): Promise<void> {
+    const reply = await this.post("/dev/clock/advance", { by });
+    if (reply.status !== 200) throw new Error(`advance: ${reply.status} ${await reply.text()}`);
+  }
+  async runsOf(eventId: string): Promise<readonly RunSummary[]> {
+    const reply = await fetch(`${this.engine.url}/v1/events/${encodeURIComponent(eventId)}/runs`);
+    return ((await reply.json()) as { data: RunSummary[] }).data;
+  }
+  async timeline(runId: string): Promise<readonly TimelineLine[]> {
+    const reply = await fetch(`${this.engine.url}/v1/runs/${runId}/timeline`);
+    return reply.status === 404 ? [] : ((await reply.json()) as { data: TimelineLine[] }).data;
+  }
+  /** The one run of the event, once it has this status. */
+  run(eventId: string, status: RunSummary["status"]): Promise<RunSummary> {
+    return eventually(`the run of ${eventId} is ${status}`, async () =>
+      (await this.runsOf(eventId)).find((run) => run.status === status),
+    );
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.#workers) worker.close();
+    await this.engine.close();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+export type Ops = Pick<StepReport, "ops" | "outcome">;
+/** What a worker reports for a request; null: nothing, as if it hung. */
+export type Script = (request: StepRequest) => Ops | null;
+
+export const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+export const parse = (data: Uint8Array | null): unknown =>
+  data === null ? null : (JSON.parse(new TextDecoder().decode(data)) as unknown);
+export const fn = (config: Partial<FunctionConfig> & { id: string }): FunctionConfig =>
+  functionConfig.parse({
+    name: config.id,
+    triggers: [{ event: "none" }],
+    cancelOn: [],
+    waits: [],
+    retries: 4,
+    ...config,
+  });
+
+export class ScriptedWorker {
+  readonly requests: StepRequest[] = [];
+  readonly aborted: string[] = [];
+  readonly acks: number[] = [];
+  isWelcome = false;
+  closed: { readonly code: number; readonly reason: string } | null = null;
+  readonly #socket: WebSocket;
+  readonly #script: Script;
+  #seq = 0;
+
+  constructor(url: string, functions: readonly FunctionConfig[], script: Script, workerId: string) {
+    this.#script = script;
+    this.#socket = new WebSocket(`${url.replace("http", "ws")}/v1/connect`);
+    this.#socket.on("open", () => {
+      const config = { app: "shop", functions: [...functions] };
+      this.send({ kind: "hello", protocol: PROTOCOL_VERSION, workerId, sdk: "test", slots: 50, config });
+    });
+    this.#socket.on("message", (data: Buffer) => this.#receive(decodeFrame(data) as GatewayFrame));
+    this.#socket.on("close", (code, reason) => (this.closed = { code, reason: reason.toString() }));
+    this.#socket.on("error", () => undefined);
+  }
+
+  send(frame: WorkerFrame): void {
+    this.#socket.send(encodeFrame(frame));
+  }
+  report(request: StepRequest, { ops, outcome }: Ops): number {
+    const { runId, invocation } = request;
+    this.send({ kind: "report", seq: ++this.#seq, report: { runId, invocation, ops, outcome } });
+    return this.#seq;
+  }
+  close(): void {
+    this.#socket.terminate();
+  }
+
+  #receive(frame: GatewayFrame): void {
+    if (frame.kind === "welcome") this.isWelcome = true;
+    else if (frame.kind === "abort") this.aborted.push(frame.runId);
+    else if (frame.kind === "ack") this.acks.push(frame.seq);
+    else if (frame.kind === "request") {
+      this.requests.push(frame.request);
+      const answer = this.#script(frame.request);
+      if (answer !== null) this.report(frame.request, answer);
+    }
+  }
+}
