@@ -48,6 +48,11 @@ export const stepRequest = z.strictObject({
   memo: z.array(memoEntry),
   /** How many entries the whole memo has; a worker that ends up with fewer asks for the state. */
   memoTotal: z.number().int().min(0),
+  /**
+   * Steps that the engine holds: they sleep, wait, or have their next attempt later. The worker neither asks for them
+   * again nor runs them. Absent: not told; then it asks again (harmless) and tries failed steps at once.
+   */
+  pending: z.array(stepId).optional(),
 });
 export type StepRequest = z.infer<typeof stepRequest>;
 
