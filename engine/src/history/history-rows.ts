@@ -3,7 +3,7 @@
  *
  *  m                                 where to read on, and of which topic
  *  r|<run>                           summary of the run
- *  v|<digest of event id>|<run>      the runs that an event started
+ *  v|<digest of event id>            the runs that an event started, as a list: one look-up, no scan
  *  l|<run>|<offset>|<index>          timeline, by cause: the entry as the topic has it
  *  x|<ended at>|<run>                runs that have ended, by append time: what retention drops next
  */
@@ -15,8 +15,7 @@ const utf8 = new TextEncoder();
 
 export const POSITION_KEY = "m";
 export const summaryKey = (runId: string): string => `r|${runId}`;
-export const eventRunsPrefix = (eventId: string): string => `v|${digestOf("event", eventId)}|`;
-export const eventRunKey = (eventId: string, runId: string): string => eventRunsPrefix(eventId) + runId;
+export const eventRunsKey = (eventId: string): string => `v|${digestOf("event", eventId)}`;
 export const timelinePrefix = (runId: string): string => `l|${runId}|`;
 export const timelineKey = (runId: string, { offset, index }: Cause): string =>
   `${timelinePrefix(runId)}${pad(offset)}|${pad(index)}`;
@@ -52,5 +51,6 @@ export interface Summary {
   readonly endCause: Cause | null;
 }
 
-export const encodeJson = (value: Position | Summary): Uint8Array => utf8.encode(JSON.stringify(value));
-export const decodeJson = <T extends Position | Summary>(row: Uint8Array): T => JSON.parse(text.decode(row)) as T;
+type Row = Position | Summary | readonly string[];
+export const encodeJson = (value: Row): Uint8Array => utf8.encode(JSON.stringify(value));
+export const decodeJson = <T extends Row>(row: Uint8Array): T => JSON.parse(text.decode(row)) as T;

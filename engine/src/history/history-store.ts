@@ -16,8 +16,7 @@ import {
   ENDED_PREFIX,
   endedBefore,
   endedKey,
-  eventRunKey,
-  eventRunsPrefix,
+  eventRunsKey,
   POSITION_KEY,
   runIdOfKey,
   summaryKey,
@@ -45,8 +44,6 @@ interface Fact extends Caused {
 
 /** Rows that one step of a scan reads. */
 const SCAN_ROWS = 500;
-/** Runs that one event can have started in one partition; more are not listed. */
-const RUNS_PER_EVENT_MAX = 5_000;
 /** Ended runs that one sweep drops. */
 const SWEEP_RUNS_MAX = 200;
 
@@ -69,7 +66,7 @@ export class HistoryStore {
   /** Takes records of the topic, in log order, and notes `position` with them. */
   async apply(records: readonly LogRecord[], position: Position): Promise<void> {
     const facts = records.flatMap((record) => this.#decode(record));
-    const summaries = await this.#summariesOf(facts);
+    const [summaries, eventRuns] = await Promise.all([this.#summariesOf(facts), this.#eventRunsOf(facts)]);
     const puts = new Map<string, Uint8Array>([[POSITION_KEY, encodeJson(position)]]);
     for (const { cause, body, value, appendTimeMs } of facts) {
       puts.set(timelineKey(body.runId, cause), value);
@@ -78,7 +75,12 @@ export class HistoryStore {
       if (after === before || after === null) continue;
       summaries.set(body.runId, after);
       puts.set(summaryKey(body.runId), encodeJson(after));
-      if (body.kind === "runStarted") puts.set(eventRunKey(body.eventId, body.runId), new Uint8Array());
+      if (body.kind === "runStarted") {
+        const key = eventRunsKey(body.eventId);
+        const runIds = new Set(eventRuns.get(key)).add(body.runId);
+        eventRuns.set(key, [...runIds]);
+        puts.set(key, encodeJson([...runIds]));
+      }
       if (after.endedRawMs !== null) puts.set(endedKey(after.endedRawMs, body.runId), new Uint8Array());
     }
     await this.#store.write({ puts: [...puts], deletes: [] });
@@ -91,9 +93,8 @@ export class HistoryStore {
 
   /** Runs that the event started here. */
   async runsOfEvent(eventId: string): Promise<readonly RunRecord[]> {
-    const from = eventRunsPrefix(eventId);
-    const rows = await this.#store.scan({ from, to: afterPrefix(from), limit: RUNS_PER_EVENT_MAX });
-    return this.#runs(rows.map(([key]) => runIdOfKey(key)));
+    const [row] = await this.#store.getMany([eventRunsKey(eventId)]);
+    return row === undefined ? [] : this.#runs(decodeJson<readonly string[]>(row));
   }
 
   /** The run's timeline in the order of causes, at most `limit` entries. */
@@ -127,7 +128,7 @@ export class HistoryStore {
 
   async #summariesOf(facts: readonly Fact[]): Promise<Map<string, Summary>> {
     const runIds = [...new Set(facts.filter(({ body }) => movesSummary(body)).map(({ body }) => body.runId))];
-    const rows = await this.#store.getMany(runIds.map(summaryKey));
+    const rows = runIds.length === 0 ? [] : await this.#store.getMany(runIds.map(summaryKey));
     const summaries = new Map<string, Summary>();
     for (const [i, row] of rows.entries()) {
       if (row !== undefined) summaries.set(runIds[i] as string, decodeJson<Summary>(row));
@@ -135,12 +136,25 @@ export class HistoryStore {
     return summaries;
   }
 
+  /** By key of the row; only those that are there. */
+  async #eventRunsOf(facts: readonly Fact[]): Promise<Map<string, readonly string[]>> {
+    const starts = facts.flatMap(({ body }) => (body.kind === "runStarted" ? [eventRunsKey(body.eventId)] : []));
+    const keys = [...new Set(starts)];
+    const rows = keys.length === 0 ? [] : await this.#store.getMany(keys);
+    const lists = new Map<string, readonly string[]>();
+    for (const [i, row] of rows.entries()) {
+      if (row !== undefined) lists.set(keys[i] as string, decodeJson<readonly string[]>(row));
+    }
+    return lists;
+  }
+
   async #runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
     const summaries = (await this.#store.getMany(runIds.map(summaryKey))).flatMap((row) =>
       row === undefined ? [] : [decodeJson<Summary>(row)],
     );
     const endKeys = summaries.map(({ runId, endCause }) => (endCause === null ? null : timelineKey(runId, endCause)));
-    const ends = await this.#store.getMany(endKeys.filter((key) => key !== null));
+    const wanted = endKeys.filter((key) => key !== null);
+    const ends = wanted.length === 0 ? [] : await this.#store.getMany(wanted);
     let next = 0;
     return summaries.map((summary, i) => {
       const row = endKeys[i] === null ? undefined : ends[next++];
@@ -160,10 +174,19 @@ export class HistoryStore {
     for (let more = true; more;) {
       const rows = await this.#store.scan({ from, to: afterPrefix(from), limit: SCAN_ROWS });
       more = rows.length === SCAN_ROWS;
-      const deletes = rows.map(([timelineRow]) => timelineRow);
-      if (!more) deletes.push(summaryKey(runId), eventRunKey(summary.eventId, runId), key);
-      await this.#store.write({ puts: [], deletes });
+      const timeline = rows.map(([timelineRow]) => timelineRow);
+      if (more) await this.#store.write({ puts: [], deletes: timeline });
+      else await this.#dropSummary(summary, [...timeline, key]);
     }
+  }
+
+  async #dropSummary({ runId, eventId }: Summary, alsoDeleted: readonly string[]): Promise<void> {
+    const listKey = eventRunsKey(eventId);
+    const [row] = await this.#store.getMany([listKey]);
+    const others = row === undefined ? [] : decodeJson<readonly string[]>(row).filter((other) => other !== runId);
+    const deletes = [...alsoDeleted, summaryKey(runId)];
+    if (others.length > 0) await this.#store.write({ puts: [[listKey, encodeJson(others)]], deletes });
+    else await this.#store.write({ puts: [], deletes: [...deletes, listKey] });
   }
 }
 
