@@ -22,8 +22,17 @@ export const pendingItem = z.discriminatedUnion("kind", [
     stepId: z.string(),
     routeKey: z.string().nullable(),
   }),
-  /** `stepId` null: the handler itself is retried. */
-  z.strictObject({ kind: z.literal("retry"), no: count, dueAtMs: ms, stepId: z.string().nullable() }),
+  /**
+   * `stepId` null: the handler itself is retried. `isDue`: its time came while another invocation was in flight; the
+   * next one makes the attempt.
+   */
+  z.strictObject({
+    kind: z.literal("retry"),
+    no: count,
+    dueAtMs: ms,
+    stepId: z.string().nullable(),
+    isDue: z.boolean(),
+  }),
 ]);
 export type PendingItem = z.infer<typeof pendingItem>;
 

@@ -33,6 +33,8 @@ export type Change =
   | { readonly kind: "StepSettled"; readonly runId: string; readonly entry: MemoEntry }
   | { readonly kind: "PendingOpened"; readonly runId: string; readonly item: PendingItem }
   | { readonly kind: "PendingClosed"; readonly runId: string; readonly no: number }
+  /** A retry's time came while the run was in flight. */
+  | { readonly kind: "RetryCameDue"; readonly runId: string; readonly no: number }
   | { readonly kind: "EventTaken"; readonly runId: string; readonly eventId: string }
   | { readonly kind: "MarkMoved"; readonly runId: string; readonly toOffset: number }
   | { readonly kind: "AttemptFailed"; readonly runId: string; readonly stepId: string; readonly attempts: number }

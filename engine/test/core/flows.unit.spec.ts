@@ -264,6 +264,44 @@ describe("steps", () => {
     expect(s.historyOf("runCompleted")).toHaveLength(1);
   });
 
+  it("makes an attempt that came due while another invocation was in flight, as soon as that ends", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [failedOp("a"), { kind: "sleepRequested", stepId: "nap", until: { ms: 1 } }]);
+    s.tick(1);
+    const resumed = s.lastRequest();
+    expect(resumed).toMatchObject({ invocation: 2, pending: ["a"] });
+    s.tick(HOUR);
+    expect(s.requests).toHaveLength(2);
+    s.report(resumed, [completed("b")]);
+    expect(s.lastRequest()).toMatchObject({ invocation: 3, pending: [], stepAttempts: [["a", 1]] });
+    expect(s.historyOf("runDispatched").at(-1)).toMatchObject({ reason: "retry" });
+    expect(s.historyOf("attemptFailed")).toHaveLength(0);
+  });
+
+  it("counts the result of an attempt that was made before its time (G5)", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [failedOp("a"), { kind: "sleepRequested", stepId: "nap", until: { ms: 1 } }]);
+    s.tick(1);
+    s.report(s.lastRequest(), [failedOp("a"), completed("a")], done());
+    expect(s.historyOf("stepFailed")).toHaveLength(1);
+    expect(s.historyOf("stepCompleted")).toMatchObject([{ stepId: "a" }]);
+    expect(s.runs).toHaveLength(0);
+  });
+
+  it("enters a failed handler once, though an event brings it back before its next attempt", () => {
+    const both = new Scenario([review]);
+    both.send("draft/requested", { id: "d1" });
+    const request = both.lastRequest();
+    const error = { name: "Error", message: "x", stack: null };
+    const wait = waitOp(request, "w", "review/done", "data.id", HOUR);
+    both.report(request, [wait], { kind: "threw", error, retriable: true, retryAfter: null });
+    both.send("review/done", { id: "d1" });
+    expect(both.lastRequest()).toMatchObject({ invocation: 2, attempt: 0 });
+    both.report(both.lastRequest(), [{ kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+    both.tick(60_000);
+    expect(both.requests).toHaveLength(2);
+  });
+
   it("does not retry what is not retriable", () => {
     const { s, request } = waitingReview();
     s.report(request, [failedOp("request", false)]);

@@ -9,6 +9,7 @@ export type DispatchReason = "start" | "resume" | "retry" | "leaseLost";
  * Entries that the previous invocation's worker reported itself are left out: it has them, any other asks.
  */
 export function dispatch(draft: Draft, runId: string, reason: DispatchReason): void {
+  closeRetriesMadeBy(draft, runId);
   const run = draft.run(runId);
   const no = run.invocation.no + 1;
   const cause = draft.nextCause();
@@ -38,4 +39,12 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
       reason,
     },
   });
+}
+
+/** The next invocation re-enters the handler, and tries the steps whose time has come. */
+function closeRetriesMadeBy(draft: Draft, runId: string): void {
+  for (const item of draft.run(runId).pending) {
+    if (item.kind !== "retry" || (!item.isDue && item.stepId !== null)) continue;
+    draft.emit({ kind: "PendingClosed", runId, no: item.no });
+  }
 }

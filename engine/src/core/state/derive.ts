@@ -51,7 +51,9 @@ function addTimer(entries: Entries, timer: Timer): void {
 
 function runEntries(row: Readonly<RunRow>, entries: Entries): void {
   const { runId } = row;
-  for (const { no, dueAtMs } of row.pending) {
+  for (const item of row.pending) {
+    if (item.kind === "retry" && item.isDue) continue;
+    const { no, dueAtMs } = item;
     addTimer(entries, { domain: "v", dueAtMs, target: { kind: "pending", runId, no } });
   }
   const { cause, leaseUntilMs } = row.invocation;

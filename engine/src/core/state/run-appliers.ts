@@ -10,6 +10,7 @@ type RunChange =
   | "StepSettled"
   | "PendingOpened"
   | "PendingClosed"
+  | "RetryCameDue"
   | "EventTaken"
   | "MarkMoved"
   | "AttemptFailed"
@@ -42,6 +43,11 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
   },
   PendingClosed: (rows, { runId, no }) => {
     updateRun(rows, runId, ({ pending }) => ({ pending: pending.filter((item) => item.no !== no) }));
+  },
+  RetryCameDue: (rows, { runId, no }) => {
+    updateRun(rows, runId, ({ pending }) => ({
+      pending: pending.map((item) => (item.no === no && item.kind === "retry" ? { ...item, isDue: true } : item)),
+    }));
   },
   EventTaken: (rows, { runId, eventId }) => {
     updateRun(rows, runId, ({ taken }) => ({ taken: [...taken, eventId] }));

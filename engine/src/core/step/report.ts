@@ -40,11 +40,18 @@ export function onReport(draft: Draft, report: StepReport): void {
   if (report.outcome !== null) applyOutcome(draft, runId, report.outcome);
 }
 
-/** An op for a step that is settled or open already is a repeat and changes nothing. */
+/**
+ * An op for a step that is settled or open already is a repeat and changes nothing; but a result counts, even if the
+ * worker made the attempt before its time: the log has it, so the step must not run again.
+ */
 function applyOp(draft: Draft, runId: string, op: StepOp): void {
   const { memo, pending } = draft.run(runId);
   if (memo.some((entry) => entry.stepId === op.stepId)) return;
-  if (pending.some((item) => item.kind !== "start" && item.stepId === op.stepId)) return;
+  const open = pending.find((item) => item.kind !== "start" && item.stepId === op.stepId);
+  if (open !== undefined) {
+    if (open.kind !== "retry" || op.kind !== "stepCompleted") return;
+    draft.emit({ kind: "PendingClosed", runId, no: open.no });
+  }
   if (memo.length + pending.length >= LIMITS.stepsPerRunMax) {
     fail(draft, runId, engineError("TooManyStepsError", `a run has at most ${LIMITS.stepsPerRunMax} steps`));
     return;
@@ -100,7 +107,13 @@ function nextAttempt(draft: Draft, runId: string, stepId: string, failed: number
   if (!how.retriable || failed > run.retries) return null;
   const dueAtMs = retryAtMs(draft.moment.nowMs, failed, `${runId}/${stepId}`, how.retryAfter);
   draft.emit({ kind: "AttemptFailed", runId, stepId, attempts: failed });
-  const item = { kind: "retry" as const, no: run.nextPendingNo, dueAtMs, stepId: stepId === "" ? null : stepId };
+  const item = {
+    kind: "retry" as const,
+    no: run.nextPendingNo,
+    dueAtMs,
+    stepId: stepId === "" ? null : stepId,
+    isDue: false,
+  };
   draft.emit({ kind: "PendingOpened", runId, item });
   return dueAtMs;
 }
@@ -173,6 +186,7 @@ function onSuspended(draft: Draft, runId: string): void {
   const { memo, invocation, pending } = draft.run(runId);
   const news = memo.slice(invocation.memoSent).some((entry) => entry.invocation !== invocation.no);
   if (news) return dispatch(draft, runId, "resume");
+  if (pending.some((item) => item.kind === "retry" && item.isDue)) return dispatch(draft, runId, "retry");
   if (pending.length > 0) return;
   const message = "the worker suspended this run with nothing to wait for; a handler must not wait for itself";
   onThrew(draft, runId, { error: engineError("NothingToWaitForError", message), retriable: true, retryAfter: null });

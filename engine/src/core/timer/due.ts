@@ -29,6 +29,7 @@ const REASONS: Record<PendingItem["kind"], DispatchReason> = {
 function onPendingDue(draft: Draft, runId: string, no: number): void {
   const item = draft.get(runKey(runId))?.pending.find((p) => p.no === no);
   if (item === undefined) return draft.reject("STALE_TIMER", `pending item ${no} of run ${runId}`);
+  if (item.kind === "retry" && isInFlight(draft.run(runId))) return draft.emit({ kind: "RetryCameDue", runId, no });
   draft.emit({ kind: "PendingClosed", runId, no });
   if (item.kind === "sleep" || item.kind === "wait") settleByTime(draft, runId, item.kind, item.stepId);
   // The record before which the timer fires is still eligible: the mark stays below it.
