@@ -1,0 +1,127 @@
+/** The client: what an app is called, where its engine is, and which events it knows. */
+import { slug } from "@eddy/schemas";
+import { DefinitionError } from "../errors/eddy-error.js";
+import { EventSender, type SendReply } from "../protocol/event-sender.js";
+import { EddyFunction } from "./eddy-function.js";
+import { readEnvironment } from "./environment.js";
+import { isEventType, type EventPayload, type EventType, type Untyped } from "./event-type.js";
+import { readFunctionOptions } from "./function-options.js";
+import type { Logger } from "./logger.js";
+import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, Trigger } from "./types.js";
+
+export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
+  /** The app's name. Letters, digits, `.`, `_`, `-`; its runs and topics carry it. */
+  readonly id: string;
+  /** Where the gateway is. Default: the environment's EDDY_BASE_URL, else http://127.0.0.1:8288. */
+  readonly baseUrl?: string | undefined;
+  /** Default: the environment's EDDY_EVENT_KEY, else "dev". */
+  readonly eventKey?: string | undefined;
+  /** Event types by which events that are named by text are typed, and checked when sent. */
+  readonly schemas?: Types | undefined;
+  /** Default: console. */
+  readonly logger?: Logger | undefined;
+  /** Default: the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/** Event types of a list, by name. */
+export type ByName<Types extends readonly EventType[]> = { readonly [T in Types[number] as T["name"]]: T };
+
+/** What may be sent under a name: typed where the client knows the event. */
+export type PayloadFor<Known, Name extends string> = { readonly name: Name } & (Name extends keyof Known
+  ? Known[Name] extends EventType<infer N, infer Data>
+    ? EventPayload<N, Data> & { readonly data: Data }
+    : never
+  : EventPayload<Name>);
+
+export class Eddy<const Types extends readonly EventType[] = readonly []> {
+  readonly id: string;
+  readonly baseUrl: string;
+  readonly logger: Logger;
+  readonly #known: ReadonlyMap<string, EventType>;
+  readonly #sender: EventSender;
+
+  /** @throws DefinitionError CLIENT_INVALID */
+  constructor(options: EddyOptions<Types>) {
+    const environment = readEnvironment();
+    this.id = checkId(options.id);
+    this.baseUrl = checkBaseUrl(options.baseUrl ?? environment.baseUrl);
+    this.logger = options.logger ?? console;
+    this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
+    this.#sender = new EventSender({
+      url: `${this.baseUrl}/e/${encodeURIComponent(options.eventKey ?? environment.eventKey)}`,
+      // Looked up at each call: tests and tracers replace the global.
+      fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+      known: this.#known,
+    });
+  }
+
+  /**
+   * Defines a durable function. Its handler is re-entered with remembered results, so code outside of steps runs again.
+   * @throws DefinitionError FUNCTION_INVALID naming the option.
+   */
+  createFunction<const T extends Trigger>(
+    options: FunctionOptions & { readonly triggers: OneOrMore<T> },
+    handler: Handler<EventOfTrigger<ByName<Types>, T>, ByName<Types>>,
+  ): EddyFunction;
+  /** The older form: the trigger is the second argument. */
+  createFunction<const T extends Trigger>(
+    options: FunctionOptions,
+    trigger: OneOrMore<T>,
+    handler: Handler<EventOfTrigger<ByName<Types>, T>, ByName<Types>>,
+  ): EddyFunction;
+  createFunction(options: FunctionOptions, ...rest: unknown[]): EddyFunction {
+    const handler = rest.at(-1);
+    const { config, triggerTypes, unreadWaits } = readFunctionOptions({
+      options: options as unknown as Readonly<Record<string, unknown>>,
+      trigger: rest.length > 1 ? rest[0] : undefined,
+      handler,
+      known: this.#known,
+    });
+    if (unreadWaits > 0) {
+      const message = "a waitForEvent has an event or match that is no literal: declare it in the `waits` option";
+      this.logger.warn({ app: this.id, function: config.id, waits: unreadWaits }, message);
+    }
+    return new EddyFunction({
+      config,
+      triggerTypes,
+      handler: handler as Handler<Untyped, Untyped>,
+      logger: this.logger,
+    });
+  }
+
+  /**
+   * Sends events. Resolves once the engine's log has them, so that a wait whose deadline has not passed will see them.
+   * Ids are made before the first try, so that a repeat is harmless: 6 tries at most, with backoff.
+   * @param events one, or up to 5,000, which are logged in this order.
+   * @returns their ids, in the same order.
+   * @throws SendError with the gateway's code, status and the path of the field at fault.
+   */
+  send<const Name extends string>(events: OneOrMore<PayloadFor<ByName<Types>, Name>>): Promise<SendReply> {
+    return this.#sender.send(events);
+  }
+}
+
+/** A client of any events. */
+export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "logger">;
+
+function checkId(id: unknown): string {
+  const parsed = slug.safeParse(id);
+  if (parsed.success) return parsed.data;
+  throw new DefinitionError("CLIENT_INVALID", `new Eddy: id: ${parsed.error.issues[0]?.message ?? "is not valid"}`, {
+    path: "id",
+  });
+}
+
+/** @returns the URL without a slash at its end. */
+export function checkBaseUrl(given: string): string {
+  const url = URL.canParse(given) ? new URL(given) : null;
+  if (url !== null && (url.protocol === "http:" || url.protocol === "https:")) return url.href.replace(/\/+$/, "");
+  const message = `baseUrl: expected an http or https URL, got ${JSON.stringify(given)}`;
+  throw new DefinitionError("CLIENT_INVALID", message, { path: "baseUrl" });
+}
+
+function checkType(type: unknown): EventType {
+  if (isEventType(type)) return type;
+  throw new DefinitionError("CLIENT_INVALID", "new Eddy: schemas: expected a list of eventTypes", { path: "schemas" });
+}

@@ -1,0 +1,31 @@
+import type { FunctionConfig } from "@eddy/schemas";
+import type { EventType, Untyped } from "./event-type.js";
+import type { Logger } from "./logger.js";
+import type { Handler } from "./types.js";
+
+/** A function as `createFunction` returns it: give it to `connect`. */
+export class EddyFunction {
+  /** What travels to the engine. */
+  readonly config: FunctionConfig;
+  /** With its types erased: the engine's events decide what it gets. */
+  readonly handler: Handler<Untyped, Untyped>;
+  /** Event types of its triggers, by name, as far as they are known. */
+  readonly triggerTypes: ReadonlyMap<string, EventType>;
+  readonly logger: Logger;
+
+  constructor(parts: {
+    readonly config: FunctionConfig;
+    readonly handler: Handler<Untyped, Untyped>;
+    readonly triggerTypes: ReadonlyMap<string, EventType>;
+    readonly logger: Logger;
+  }) {
+    this.config = parts.config;
+    this.handler = parts.handler;
+    this.triggerTypes = parts.triggerTypes;
+    this.logger = parts.logger;
+  }
+
+  get id(): string {
+    return this.config.id;
+  }
+}

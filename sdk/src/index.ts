@@ -1,0 +1,40 @@
+/** Eddy's SDK: define durable functions, send events, run a worker. */
+export { Eddy, type AnyEddy, type ByName, type EddyOptions, type PayloadFor } from "./define/client.js";
+export { EddyFunction } from "./define/eddy-function.js";
+export {
+  eventType,
+  staticSchema,
+  type EddyEvent,
+  type EventPayload,
+  type EventType,
+  type EventTypeOptions,
+} from "./define/event-type.js";
+export type { Jsonify, StepResult } from "./define/jsonify.js";
+export type { Logger } from "./define/logger.js";
+export type {
+  CancelOn,
+  CurrentStep,
+  DeclaredWaitOption,
+  EventOf,
+  EventRef,
+  FunctionOptions,
+  Handler,
+  HandlerContext,
+  StepId,
+  Steps,
+  TimeoutOption,
+  Trigger,
+  WaitOptions,
+} from "./define/types.js";
+export {
+  ConnectError,
+  DefinitionError,
+  EddyError,
+  NonDeterminismError,
+  SDK_ERROR_CODES,
+  SendError,
+  type SdkErrorCode,
+} from "./errors/eddy-error.js";
+export { NonRetriableError, RetryAfterError, StepError } from "./errors/user-errors.js";
+export type { SendReply } from "./protocol/event-sender.js";
+export { connect, type ConnectionState, type ConnectOptions, type WorkerConnection } from "./worker/connect.js";

@@ -1,0 +1,38 @@
+/** One invocation of a run, as the step engine sees it: the worker gives it, and hears of its end. */
+import type { InvocationOutcome, StepOp } from "@eddy/schemas";
+
+/** Why an invocation ends without telling the engine, which delivers the run again where it is still alive. */
+export type StopReason =
+  /** The run was cancelled. */
+  | "aborted"
+  /** Too little of the lease is left to begin another step. */
+  | "leaseShort"
+  /** The lease is over. */
+  | "leaseLost"
+  /** The worker closes: no further steps here. */
+  | "draining"
+  /** A newer invocation of the run is here. */
+  | "superseded"
+  /** The gateway did not take a report. */
+  | "refused";
+
+/**
+ * suspended: the handler waits. failed: it threw and may be tried again. finished: the run is over. released: no outcome
+ * was reported.
+ */
+export type InvocationEnd = "suspended" | "failed" | "finished" | "released";
+
+export interface Invocation {
+  readonly no: number;
+  /** Failed attempts of steps. */
+  readonly stepAttempts: ReadonlyMap<string, number>;
+  readonly maxAttempts: number;
+  /** Steps that the engine holds: neither asked for again nor tried again. null where the request did not say. */
+  readonly pending: ReadonlySet<string> | null;
+  /** Why no further step may begin now; null: it may. */
+  heldBack(): StopReason | null;
+  /** Resolves once the log has it; rejects if it never will. One at a time. */
+  report(ops: readonly StepOp[], outcome: InvocationOutcome | null): Promise<void>;
+  /** The last call of an invocation. Nothing of it runs any more, but for user code that ignores its signal. */
+  ended(end: InvocationEnd): void;
+}

@@ -1,0 +1,380 @@
+/**
+ * The step engine: one run's handler in this process, from its (re-)entry until the run ends or is forgotten.
+ *
+ *               begin                      suspended, acked
+ *   suspended ─────────► running ─────► ending ─────► suspended
+ *                           │              └────────► ended         returned or threw, acked
+ *                           └─ stop ───► stopping ──► ended         nothing new begins; results of running steps go out
+ *
+ * Invariants:
+ *  S1  One report is on its way at most; results leave in the order in which they came.
+ *  S2  A step's promise resolves only after its result is in the log (its report is acknowledged).
+ *  S3  Nothing is reported for an invocation after its outcome. A step asked for later is parked until the next one.
+ *  S4  The invocation ends as suspended when the handler can be waiting for the engine alone: at least one step is held
+ *      there, none runs, no report is on its way, and a whole turn of the event loop passed without a step being asked
+ *      for or settled. With no step held, the handler does work of its own: the invocation stays open, however long.
+ *  S5  If in that state the handler got something that it has not answered by another step (see QuietTurn), it may be
+ *      inside of Promise.all, or doing work of its own beside a held step: then it has `idleGraceMs` to go on.
+ *  S6  While recorded steps have not been asked for, no other step begins. If nothing happens for `replayGraceMs`, the
+ *      handler has left its record: NonDeterminismError.
+ */
+import { LIMITS, type InvocationOutcome, type MemoEntry, type StepOp } from "@eddy/schemas";
+import type { EddyEvent } from "../define/event-type.js";
+import { NonDeterminismError } from "../errors/eddy-error.js";
+import { adviceOfHandler, adviceOfStep, NonRetriableError } from "../errors/user-errors.js";
+import { errorShape } from "../protocol/error-shape.js";
+import { encodeJson } from "../protocol/json.js";
+import type { WorkerClock } from "./clock.js";
+import { inStep } from "./current-step.js";
+import type { Invocation, InvocationEnd, StopReason } from "./invocation.js";
+import { QuietTurn } from "./quiet-turn.js";
+import { receivedEvent } from "./received-event.js";
+import type { RunMemory } from "./run-memory.js";
+import { requestOf, StepCall, StepIds, type StepSpec } from "./step-call.js";
+
+export interface SessionDeps {
+  readonly runId: string;
+  readonly memory: RunMemory;
+  readonly clock: WorkerClock;
+  readonly graces: Graces;
+  /** Calls the handler. `session` is what it may ask. */
+  readonly enter: (session: Session) => Promise<unknown>;
+}
+
+/** ms; see S5 and S6. */
+export interface Graces {
+  readonly idleGraceMs: number;
+  readonly replayGraceMs: number;
+}
+
+type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
+type Completed = Extract<StepOp, { kind: "stepCompleted" }>;
+const isCompleted = (op: StepOp): op is Completed => op.kind === "stepCompleted";
+const SUSPENDED: InvocationOutcome = { kind: "suspended" };
+/** For handlers whose run is no longer here. */
+const NEVER = new Promise<never>(() => undefined);
+
+export class Session {
+  readonly event: EddyEvent;
+  readonly memory: RunMemory;
+  readonly #deps: SessionDeps;
+  readonly #ids = new StepIds();
+  readonly #calls = new Map<string, StepCall>();
+  readonly #controller = new AbortController();
+  readonly #quiet: QuietTurn;
+  /** Recorded steps that the handler has not asked for (S6). */
+  readonly #unasked: Set<string>;
+  #phase: Phase = "suspended";
+  #isEntered = false;
+  #invocation: Invocation | null = null;
+  #outbox: StepOp[] = [];
+  /** Failures travel with the outcome: the engine can act on them only then. */
+  #failures: StepOp[] = [];
+  #isReporting = false;
+  /** Are results of running steps still worth reporting? */
+  #keepsResults = true;
+  /** How the handler ended; reported by the invocation that is current then, or the next. */
+  #end: InvocationOutcome | null = null;
+  #cancelGrace: () => void = () => undefined;
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps;
+    this.memory = deps.memory;
+    this.event = receivedEvent(deps.memory.event);
+    this.#unasked = new Set([...deps.memory.entries()].map(({ stepId }) => stepId));
+    this.#quiet = new QuietTurn(deps.clock, () => this.#onQuiet());
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+  /** Does the handler still walk over what is recorded? */
+  get isReplaying(): boolean {
+    return this.#unasked.size > 0;
+  }
+  /** Is a failed step of this handler to be tried again? Then the handler is better re-entered (its `attempt` counts). */
+  hasRetryDue(pending: ReadonlySet<string> | null): boolean {
+    return this.#held.some(({ id, spec }) => spec.kind === "run" && pending?.has(id) !== true && !this.memory.get(id));
+  }
+
+  /** Starts or goes on with the handler. Only while suspended; `memory` has all that is recorded. */
+  begin(invocation: Invocation): void {
+    if (this.#phase !== "suspended") throw new Error(`cannot begin an invocation while ${this.#phase}`);
+    this.#invocation = invocation;
+    this.#phase = "running";
+    this.#failures = [];
+    this.#quiet.reset();
+    if (this.#isEntered) this.#resume();
+    else this.#enter();
+    this.#touch();
+  }
+
+  /**
+   * Ends the invocation without an outcome. Steps that run go on to their end; `ended` is called when they are through.
+   * A suspended session is dropped. Idempotent.
+   */
+  stop(reason: StopReason): void {
+    const isOver = reason === "aborted" || reason === "leaseLost" || reason === "superseded";
+    if (isOver) this.#controller.abort(new Error(`the run is no longer this worker's: ${reason}`));
+    if (reason === "aborted" || reason === "superseded" || reason === "refused") this.#keepsResults = false;
+    if (this.#phase === "suspended") this.#phase = "ended";
+    if (this.#phase === "running") this.#phase = "stopping";
+    this.#touch();
+  }
+
+  /** What the handler's step tools call. @throws NonRetriableError for an id that cannot be. */
+  ask(given: string, spec: StepSpec): Promise<unknown> {
+    if (this.#phase === "ended" || this.#phase === "stopping") return NEVER;
+    const call = new StepCall(this.#ids.next(given), spec);
+    if (this.#calls.size >= LIMITS.stepsPerRunMax) {
+      this.#conclude(this.#threw(new NonRetriableError(`a run has at most ${LIMITS.stepsPerRunMax} steps`)));
+      return NEVER;
+    }
+    this.#calls.set(call.id, call);
+    this.#cancelGrace();
+    this.#quiet.asked();
+    const entry = this.memory.get(call.id);
+    if (entry !== undefined) this.#deliver(call, entry);
+    this.#takeUpParked();
+    return call.promise;
+  }
+
+  get #held(): StepCall[] {
+    return [...this.#calls.values()].filter((call) => call.state === "held");
+  }
+  #some(state: StepCall["state"]): boolean {
+    for (const call of this.#calls.values()) if (call.state === state) return true;
+    return false;
+  }
+
+  #touch(): void {
+    this.#cancelGrace();
+    this.#quiet.touch();
+  }
+
+  #enter(): void {
+    this.#isEntered = true;
+    this.#quiet.got();
+    void Promise.resolve()
+      .then(() => this.#deps.enter(this))
+      .then(
+        (value) => this.#conclude(this.#returned(value)),
+        (error: unknown) => this.#conclude(this.#threw(error)),
+      );
+  }
+
+  #resume(): void {
+    for (const call of this.#held) {
+      const entry = this.memory.get(call.id);
+      if (entry !== undefined) this.#deliver(call, entry);
+      else this.#takeUp(call);
+    }
+    this.#takeUpParked();
+  }
+
+  #takeUpParked(): void {
+    for (const call of this.#calls.values()) {
+      // Taking one up may stop the invocation.
+      if (this.#phase !== "running" || this.isReplaying) return;
+      if (call.state === "parked") this.#takeUp(call);
+    }
+  }
+
+  #takeUp(call: StepCall): void {
+    const invocation = this.#current;
+    const isHeld = invocation.pending?.has(call.id) === true;
+    if (call.spec.kind === "run" && !isHeld) return this.#start(call, call.spec.fn);
+    call.state = "held";
+    const request = requestOf(call, this.event);
+    // Asked for again by each invocation that does not know better: the engine ignores what it holds already.
+    if (request !== null && !isHeld) this.#outbox.push(request);
+  }
+
+  #deliver(call: StepCall, entry: MemoEntry): void {
+    this.#unasked.delete(call.id);
+    if (entry.kind !== call.spec.kind) {
+      const message =
+        `the handler asks for step ${JSON.stringify(call.id)} as a ${call.spec.kind}, ` +
+        `but it is recorded as a ${entry.kind}: ${WHY_NON_DETERMINISTIC}`;
+      return this.#conclude(this.#threw(new NonDeterminismError(call.id, call.id, message)));
+    }
+    call.settle(entry);
+    this.#quiet.got();
+  }
+
+  #start(call: StepCall, fn: () => unknown): void {
+    const reason = this.#current.heldBack();
+    if (reason !== null) return this.stop(reason);
+    call.state = "running";
+    const { runId } = this.#deps;
+    const { stepAttempts, maxAttempts } = this.#current;
+    const step = {
+      runId,
+      stepId: call.id,
+      idempotencyKey: `${runId}/${call.id}`,
+      attempt: stepAttempts.get(call.id) ?? 0,
+      maxAttempts,
+      signal: this.signal,
+    };
+    void Promise.resolve()
+      .then(() => inStep(step, fn))
+      .then(
+        (result) => this.#onStepReturned(call, result),
+        (error: unknown) => this.#onStepThrew(call, error),
+      );
+  }
+
+  #onStepReturned(call: StepCall, result: unknown): void {
+    let data: Uint8Array;
+    try {
+      data = encodeJson(result);
+    } catch (cause) {
+      const message = `the result of step ${call.id} cannot be written as JSON`;
+      return this.#onStepThrew(call, new NonRetriableError(message, { cause }));
+    }
+    if (data.length > LIMITS.stepResultBytesMax) {
+      const message = `step ${call.id} returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
+      return this.#onStepThrew(call, new NonRetriableError(message));
+    }
+    if (this.#keepsResults) this.#outbox.push({ kind: "stepCompleted", stepId: call.id, data });
+    else call.state = "held";
+    this.#touch();
+  }
+
+  #onStepThrew(call: StepCall, thrown: unknown): void {
+    call.state = "held";
+    this.#failures.push({
+      kind: "stepFailed",
+      stepId: call.id,
+      error: errorShape(thrown),
+      ...adviceOfStep(thrown),
+    });
+    this.#touch();
+  }
+
+  /** The handler ended, or must not go on. The first conclusion counts. */
+  #conclude(end: InvocationOutcome): void {
+    this.#end ??= end;
+    this.#touch();
+  }
+
+  #returned(value: unknown): InvocationOutcome {
+    let data: Uint8Array;
+    try {
+      data = encodeJson(value);
+    } catch (cause) {
+      return this.#threw(new NonRetriableError("the handler's result cannot be written as JSON", { cause }));
+    }
+    if (data.length <= LIMITS.stepResultBytesMax) return { kind: "returned", data };
+    const message = `the handler returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
+    return this.#threw(new NonRetriableError(message));
+  }
+
+  #threw(error: unknown): InvocationOutcome {
+    return { kind: "threw", error: errorShape(error), ...adviceOfHandler(error) };
+  }
+
+  get #current(): Invocation {
+    if (this.#invocation === null) throw new Error("no invocation has begun");
+    return this.#invocation;
+  }
+
+  #onQuiet(): void {
+    if (this.#isReporting) return;
+    if (this.#phase === "stopping") return this.#windDown();
+    if (this.#phase !== "running") return;
+    if (this.#end !== null) return this.#finish(this.#end);
+    const isBlocked = !this.#some("running") && !this.#some("parked") && this.#some("held");
+    if (isBlocked && this.#quiet.isEven) return this.#suspend();
+    if (this.#outbox.length > 0) return this.#report(this.#takeOutbox(), null);
+    const { idleGraceMs, replayGraceMs } = this.#deps.graces;
+    if (isBlocked) this.#afterGrace(idleGraceMs, () => this.#suspend());
+    else if (this.#some("parked")) this.#afterGrace(replayGraceMs, () => this.#leftRecord());
+  }
+
+  /** Calls back after `ms` without a step asked for or settled. */
+  #afterGrace(ms: number, then: () => void): void {
+    this.#cancelGrace();
+    this.#cancelGrace = this.#deps.clock.after(ms, then);
+  }
+
+  #suspend(): void {
+    const failures = this.#failures;
+    this.#failures = [];
+    this.#report([...this.#takeOutbox(), ...failures], SUSPENDED);
+  }
+
+  #finish(end: InvocationOutcome): void {
+    if (this.#some("running")) this.#controller.abort(new Error("the handler ended without waiting for this step"));
+    this.#report(this.#takeOutbox().filter(isCompleted), end);
+  }
+
+  #leftRecord(): void {
+    const recorded = [...this.#unasked][0] ?? "";
+    const asked = [...this.#calls.values()].find(({ state }) => state === "parked")?.id ?? "";
+    const message =
+      `the handler asks for step ${JSON.stringify(asked)}, but step ${JSON.stringify(recorded)} is recorded ` +
+      `and was not asked for: ${WHY_NON_DETERMINISTIC}`;
+    this.#conclude(this.#threw(new NonDeterminismError(asked, recorded, message)));
+  }
+
+  /** After `stop`: what running steps came to is still reported, then the invocation is over. */
+  #windDown(): void {
+    const results = this.#keepsResults ? this.#takeOutbox().filter(isCompleted) : [];
+    if (results.length > 0) return this.#report(results, null);
+    if (this.#some("running")) return;
+    this.#phase = "ended";
+    this.#current.ended("released");
+  }
+
+  #takeOutbox(): StepOp[] {
+    const ops = this.#outbox;
+    this.#outbox = [];
+    return ops;
+  }
+
+  #report(ops: readonly StepOp[], outcome: InvocationOutcome | null): void {
+    this.#isReporting = true;
+    if (outcome !== null) this.#phase = "ending";
+    void this.#current.report(ops, outcome).then(
+      () => this.#onAcknowledged(ops, outcome),
+      () => this.#onRefused(ops),
+    );
+  }
+
+  #onAcknowledged(ops: readonly StepOp[], outcome: InvocationOutcome | null): void {
+    this.#isReporting = false;
+    const { no } = this.#current;
+    for (const { stepId, data } of ops.filter(isCompleted)) {
+      const entry: MemoEntry = { stepId, kind: "run", data, error: null, invocation: no };
+      this.memory.add(entry);
+      const call = this.#calls.get(stepId);
+      if (call !== undefined && this.#phase !== "stopping") this.#deliver(call, entry);
+      else if (call !== undefined) call.state = "held";
+    }
+    this.#touch();
+    if (outcome === null) return;
+    this.#phase = outcome.kind === "suspended" ? "suspended" : "ended";
+    this.#current.ended(endOf(outcome));
+  }
+
+  /** The gateway takes no report of this invocation: it is over here. */
+  #onRefused(ops: readonly StepOp[]): void {
+    this.#isReporting = false;
+    for (const { stepId } of ops.filter(isCompleted)) {
+      const call = this.#calls.get(stepId);
+      if (call !== undefined) call.state = "held";
+    }
+    if (this.#phase === "ending") this.#phase = "running";
+    this.stop("refused");
+  }
+}
+
+function endOf(outcome: InvocationOutcome): InvocationEnd {
+  if (outcome.kind === "suspended") return "suspended";
+  return outcome.kind === "threw" && outcome.retriable ? "failed" : "finished";
+}
+
+const WHY_NON_DETERMINISTIC =
+  "the function's code has changed, or its path depends on something that is not recorded (time, randomness, other " +
+  "state); restore the former code, or put what varies into step.run";

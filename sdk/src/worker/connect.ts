@@ -1,0 +1,160 @@
+/** `connect`: workers of one or several apps, over the gateway, in this process. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { appConfig } from "@eddy/schemas";
+import { checkBaseUrl, type AnyEddy } from "../define/client.js";
+import type { EddyFunction } from "../define/eddy-function.js";
+import { DefinitionError } from "../errors/eddy-error.js";
+import { SYSTEM_CLOCK } from "../step/clock.js";
+import { GatewayTransport } from "./gateway-transport.js";
+import { onShutdownSignals } from "./shutdown-signals.js";
+import { Worker } from "./worker.js";
+
+export interface ConnectOptions {
+  /** Apps with their functions; connecting replaces an app's former list whole. */
+  readonly apps: readonly { readonly client: AnyEddy; readonly functions: readonly EddyFunction[] }[];
+  /** Where the gateway is. Default: that of each client. */
+  readonly baseUrl?: string | undefined;
+  /** Runs worked on at once, per app: 1 to 10,000, default 100. */
+  readonly slots?: number | undefined;
+  /** Inngest's name for `slots`. */
+  readonly maxWorkerConcurrency?: number | undefined;
+  /** On SIGTERM and SIGINT, `close()`; a second signal ends the process as usual. Default: true. */
+  readonly handleShutdownSignals?: boolean | undefined;
+  /** Name of this process among the app's workers, unique. Default: host name, process id and a random part. */
+  readonly instanceId?: string | undefined;
+  /** Suspended handlers kept in memory per app, so that their next invocation need not replay. Default 1,000. */
+  readonly suspendedMax?: number | undefined;
+  /** How long `close()` waits for running steps, in ms. Default 25,000. */
+  readonly drainMs?: number | undefined;
+  /**
+   * How long, in ms, a handler that waits for a step may do other work in parallel outside of steps before its invocation
+   * ends; a step that it asks for later waits for the next invocation. Default 500.
+   */
+  readonly idleGraceMs?: number | undefined;
+}
+
+/** As in Inngest. */
+export type ConnectionState = "CONNECTING" | "ACTIVE" | "RECONNECTING" | "CLOSING" | "CLOSED";
+
+export interface WorkerConnection {
+  /** RECONNECTING while at least one app has no connection. */
+  readonly state: ConnectionState;
+  /** Takes no more work, lets running steps end, and closes. Idempotent; never rejects. */
+  close(): Promise<void>;
+  /** Resolves when closed, for whatever reason. */
+  readonly closed: Promise<void>;
+}
+
+/** How long a replayed handler may do nothing visible before its record counts as left; see NonDeterminismError. */
+const REPLAY_GRACE_MS = 10_000;
+const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs: 500 } as const;
+
+/**
+ * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway
+ * that is not there yet.
+ * @throws ConnectError with the gateway's code when it refuses an app. DefinitionError for options that are not valid.
+ */
+export async function connect(options: ConnectOptions): Promise<WorkerConnection> {
+  const connection = new Connection(options);
+  await connection.start();
+  return connection;
+}
+
+class Connection implements WorkerConnection {
+  readonly #workers: readonly Worker[];
+  /** Apps without a connection. */
+  readonly #away = new Set<string>();
+  readonly closed: Promise<void>;
+  #state: ConnectionState = "CONNECTING";
+  #resolveClosed: () => void = () => undefined;
+  #closing: Promise<void> | null = null;
+  #forgetSignals: () => void = () => undefined;
+
+  constructor(options: ConnectOptions) {
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+    const workerId = options.instanceId ?? `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    this.#workers = readApps(options).map(({ client, functions }) =>
+      this.#worker(client, functions, workerId, options),
+    );
+    if (options.handleShutdownSignals ?? true) this.#forgetSignals = onShutdownSignals(() => void this.close());
+  }
+
+  get state(): ConnectionState {
+    return this.#state === "ACTIVE" && this.#away.size > 0 ? "RECONNECTING" : this.#state;
+  }
+
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.#workers.map((worker) => worker.start()));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    if (this.#closing === null) this.#state = "ACTIVE";
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#state = "CLOSING";
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    this.#forgetSignals();
+    this.#state = "CLOSED";
+    this.#resolveClosed();
+  }
+
+  #worker(client: AnyEddy, functions: readonly EddyFunction[], workerId: string, options: ConnectOptions): Worker {
+    const { logger, id: app } = client;
+    const url = socketUrl(options.baseUrl === undefined ? client.baseUrl : checkBaseUrl(options.baseUrl));
+    const transport = new GatewayTransport({ url, clock: SYSTEM_CLOCK, logger });
+    return new Worker(
+      {
+        app,
+        functions,
+        workerId,
+        slots: wholeNumber("slots", options.slots ?? options.maxWorkerConcurrency ?? DEFAULTS.slots, 10_000),
+        suspendedMax: wholeNumber("suspendedMax", options.suspendedMax ?? DEFAULTS.suspendedMax, 10_000_000),
+        drainMs: options.drainMs ?? DEFAULTS.drainMs,
+        idleGraceMs: options.idleGraceMs ?? DEFAULTS.idleGraceMs,
+        replayGraceMs: REPLAY_GRACE_MS,
+      },
+      {
+        transport,
+        logger,
+        clock: SYSTEM_CLOCK,
+        onConnected: () => this.#away.delete(app),
+        onDisconnected: () => this.#away.add(app),
+      },
+    );
+  }
+}
+
+/** @throws DefinitionError for functions whose ids repeat, or no app at all. */
+function readApps({ apps }: ConnectOptions): ConnectOptions["apps"] {
+  if (apps.length === 0) throw invalid("apps", "expected at least one { client, functions }");
+  for (const [i, { client, functions }] of apps.entries()) {
+    const parsed = appConfig.safeParse({ app: client.id, functions: functions.map(({ config }) => config) });
+    if (!parsed.success) throw invalid(`apps[${i}]`, parsed.error.issues[0]?.message ?? "is not valid");
+  }
+  const ids = apps.map(({ client }) => client.id);
+  const repeated = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (repeated !== undefined) throw invalid("apps", `the app ${JSON.stringify(repeated)} is given twice`);
+  return apps;
+}
+
+function wholeNumber(path: string, given: number, max: number): number {
+  if (Number.isInteger(given) && given >= 1 && given <= max) return given;
+  throw invalid(path, `expected a whole number from 1 to ${max}, got ${given}`);
+}
+
+function invalid(path: string, message: string): DefinitionError {
+  return new DefinitionError("CLIENT_INVALID", `connect: ${path}: ${message}`, { path });
+}
+
+function socketUrl(baseUrl: string): string {
+  return `${baseUrl.replace(/^http/, "ws")}/v1/connect`;
+}

@@ -1,0 +1,124 @@
+/** One WebSocket to the gateway: says hello, validates what comes in, notices when the peer is gone. */
+import { decodeFrame, gatewayFrame, LIMITS, type GatewayFrame } from "@eddy/schemas";
+import { WebSocket, type RawData } from "ws";
+import type { WorkerClock } from "../step/clock.js";
+
+export type FrameHandlers = {
+  readonly [K in GatewayFrame["kind"]]: (frame: Extract<GatewayFrame, { kind: K }>) => void;
+};
+
+export interface GatewayConnectionDeps {
+  readonly url: string;
+  readonly clock: WorkerClock;
+  readonly hello: Uint8Array;
+  readonly handlers: FrameHandlers;
+  /** Once, with what is known of the reason. */
+  readonly onClosed: (reason: string) => void;
+  readonly onBrokenFrame: (problem: string) => void;
+}
+
+/** ms for the TCP and WebSocket handshakes. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** ms from an open connection to `welcome`: registering takes a round through every partition. */
+const WELCOME_TIMEOUT_MS = 60_000;
+const PING_EVERY_MS = 15_000;
+/** ms that a close may take before the socket is cut. */
+const CLOSE_TIMEOUT_MS = 2_000;
+/** A run's state travels in one frame. */
+const FRAME_BYTES_MAX = LIMITS.runStateBytesMax + 2 * LIMITS.stepResultBytesMax;
+/** WebSocket close code for a frame that breaks the protocol. */
+const BROKEN_FRAME = 4400;
+
+export class GatewayConnection {
+  readonly #deps: GatewayConnectionDeps;
+  readonly #socket: WebSocket;
+  readonly #whenClosed: Promise<void>;
+  #reason = "the connection was closed";
+  #isAlive = true;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(deps: GatewayConnectionDeps) {
+    this.#deps = deps;
+    this.#socket = new WebSocket(deps.url, {
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxPayload: FRAME_BYTES_MAX,
+      perMessageDeflate: false,
+    });
+    this.#socket.on("open", () => {
+      this.#socket.send(deps.hello);
+      this.#after(WELCOME_TIMEOUT_MS, () => this.terminate("the gateway did not answer the hello"));
+    });
+    this.#socket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
+    this.#socket.on("pong", () => (this.#isAlive = true));
+    this.#socket.on("error", (error) => (this.#reason = error.message));
+    this.#whenClosed = new Promise((resolve) => {
+      this.#socket.on("close", (code, text) => {
+        this.#cancelTimer();
+        if (text.length > 0) this.#reason = `${code} ${text.toString()}`;
+        resolve();
+        deps.onClosed(this.#reason);
+      });
+    });
+  }
+
+  /** Queues one frame. */
+  send(frame: Uint8Array): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(frame);
+  }
+
+  /** Cuts the connection; `onClosed` follows. */
+  terminate(reason?: string): void {
+    if (reason !== undefined) this.#reason = reason;
+    this.#socket.terminate();
+  }
+
+  /** Sends what is queued, then closes. */
+  async close(): Promise<void> {
+    const cancel = this.#deps.clock.after(CLOSE_TIMEOUT_MS, () => this.#socket.terminate());
+    this.#socket.close(1000, "the worker closes");
+    await this.#whenClosed;
+    cancel();
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    const frame = isBinary ? readFrame(data as Buffer) : "a text message";
+    if (typeof frame === "string") {
+      this.#deps.onBrokenFrame(frame);
+      this.#reason = `broken frame: ${frame}`;
+      return this.#socket.close(BROKEN_FRAME, "broken frame");
+    }
+    if (frame.kind === "welcome") this.#watch();
+    (this.#deps.handlers[frame.kind] as (frame: GatewayFrame) => void)(frame);
+  }
+
+  /** A peer that does not answer a ping within one period is gone. */
+  #watch(): void {
+    this.#isAlive = true;
+    const ping = (): void => {
+      if (!this.#isAlive) return this.terminate("the gateway does not answer");
+      this.#isAlive = false;
+      this.#socket.ping();
+      this.#after(PING_EVERY_MS, ping);
+    };
+    this.#after(PING_EVERY_MS, ping);
+  }
+
+  #after(ms: number, callback: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#deps.clock.after(ms, callback);
+  }
+}
+
+/** @returns the frame, or what is wrong with it. */
+function readFrame(data: Uint8Array): GatewayFrame | string {
+  let decoded: unknown;
+  try {
+    decoded = decodeFrame(data);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  const parsed = gatewayFrame.safeParse(decoded);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return `${(issue?.path ?? []).map(String).join(".")}: ${issue?.message ?? "is not valid"}`;
+}

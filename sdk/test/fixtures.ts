@@ -1,0 +1,48 @@
+/** A worker with a scripted engine and a clock in hand. */
+import { Eddy } from "../src/index.js";
+import type { EddyFunction, Handler } from "../src/index.js";
+import { Worker, type WorkerOptions } from "../src/worker/worker.js";
+import { ManualClock, memoryLogger } from "./manual-clock.js";
+import { ScriptedEngine } from "./scripted-engine.js";
+
+export const logger = memoryLogger();
+export const eddy = new Eddy({ id: "app", baseUrl: "http://127.0.0.1:1", logger });
+
+/** A function of the app `app`, triggered by `test/started`. */
+export const fn = (handler: Handler, id = "f"): EddyFunction =>
+  eddy.createFunction({ id, triggers: [{ event: "test/started" }] }, handler);
+
+export async function bench(functions: EddyFunction | readonly EddyFunction[], options: Partial<WorkerOptions> = {}) {
+  const engine = new ScriptedEngine();
+  const clock = new ManualClock();
+  const log = memoryLogger();
+  const make = (workerId: string): Worker =>
+    new Worker(
+      {
+        app: "app",
+        functions: [functions].flat(),
+        workerId,
+        slots: 10,
+        suspendedMax: 10,
+        drainMs: 1_000,
+        idleGraceMs: 500,
+        replayGraceMs: 10_000,
+        ...options,
+      },
+      { transport: engine, clock, logger: log },
+    );
+  const worker = make("w1");
+  await worker.start();
+  return {
+    engine,
+    clock,
+    worker,
+    log,
+    /** As if the process had been replaced: a worker that knows nothing takes over. */
+    replaceWorker: async (): Promise<Worker> => {
+      const next = make("w2");
+      await next.start();
+      return next;
+    },
+  };
+}

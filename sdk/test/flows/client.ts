@@ -1,0 +1,2 @@
+import { Eddy } from "../../src/index.js";
+export const eddy = new Eddy({ id: "shop" });
