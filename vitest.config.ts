@@ -17,6 +17,9 @@ export default defineConfig({
   test: {
     include: ["**/*.spec.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
+    allowOnly: false,
+    // Examples print what they do; it is of interest where a test fails.
+    silent: "passed-only",
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -1,5 +1,6 @@
 // `npm start`: installs, builds, starts the embedded engine and the example apps, and says what to try.
-//   npm start -- --port 9000 --data-dir /var/tmp/eddy     all options go to `eddy dev`; see `npx eddy dev --help`
+//   npm start -- --port 9000 --data-dir ../eddy-data    options go to `eddy dev`; see `npx eddy dev --help`
+//   npm start -- --as-is                                starts what is installed and built, without looking
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,6 +21,7 @@ let stopping = false;
 async function stopAll(code) {
   if (stopping) return;
   stopping = true;
+  if (children.some((child) => child.isRunning())) console.log("stopping");
   for (const child of children.toReversed()) await child.stop(GRACE_MS);
   process.exit(code);
 }
@@ -29,7 +31,8 @@ async function stopAll(code) {
  * @returns {Promise<void>}
  */
 async function fail(message) {
-  if (!stopping) console.error(`\n${message}`);
+  if (stopping) return;
+  console.error(`\n${message}`);
   await stopAll(1);
 }
 
@@ -41,7 +44,8 @@ async function fail(message) {
 function startChild(name, args, env) {
   const child = start({ name, args, cwd: root, env: { ...process.env, ...env } }, (line) => console.log(line));
   children.push(child);
-  void child.ended.then((how) => fail(`${name} ${how}. The lines above say why. Stopping the rest.`));
+  console.log(`${name} | process ${child.pid}`);
+  void child.ended.then((how) => fail(`${name.trim()} ${how}. The lines above say why. Stopping the rest.`));
   return child;
 }
 
@@ -90,19 +94,20 @@ function readArguments(args) {
   }
   const hasDataDir = values["data-dir"] !== undefined || args.includes("--in-memory");
   const defaults = ["--port", String(port), ...(hasDataDir ? [] : ["--data-dir", join(root, ".eddy")])];
-  return { port, engineArgs: [...defaults, ...args] };
+  const asIs = args.includes("--as-is");
+  return { port, asIs, engineArgs: [...defaults, ...args.filter((arg) => arg !== "--as-is")] };
 }
 
 async function main() {
-  const { port, engineArgs } = readArguments(process.argv.slice(2));
+  const { port, asIs, engineArgs } = readArguments(process.argv.slice(2));
   const baseUrl = `http://${HOST}:${port}`;
   const reviewPort = port + 2;
   const reviewUrl = `http://${HOST}:${reviewPort}`;
 
   const problem = nodeProblem();
   if (problem !== null) return fail(problem);
-  if (!(await install(root))) return fail("The packages could not be installed; npm has said why above.");
-  if (!(await build(root))) return fail("The build has errors; they are listed above.");
+  if (!asIs && !(await install(root))) return fail("The packages could not be installed; npm has said why above.");
+  if (!asIs && !(await build(root))) return fail("The build has errors; they are listed above.");
 
   for (const wanted of [port, reviewPort]) {
     const why = await portProblem(wanted);
@@ -113,10 +118,7 @@ async function main() {
   }
 
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
-    process.on(signal, () => {
-      if (!stopping) console.log("\nstopping");
-      void stopAll(0);
-    });
+    process.on(signal, () => void stopAll(0));
   }
 
   startChild("engine  ", ["engine/dist/cli/eddy.js", "dev", ...engineArgs], {});

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 /**
  * @typedef {object} Child
  * @property {string} name
+ * @property {number | undefined} pid undefined where it could not be started
  * @property {Promise<string>} ended how it ended, in words; resolves once it has
  * @property {() => boolean} isRunning
  * @property {(pattern: RegExp) => Promise<void>} printed resolves at the first line of output that fits, never rejects
@@ -46,6 +47,7 @@ export function start(options, print) {
   });
   return {
     name: options.name,
+    pid: child.pid,
     ended,
     isRunning: () => running,
     printed: (pattern) =>

@@ -6,10 +6,11 @@
  */
 export function tryNext({ baseUrl, reviewUrl }) {
   /** @param {unknown} body */
-  const send = (body) => `curl -s ${baseUrl}/e/dev -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
+  const send = (body) =>
+    `curl -sw '\\n' ${baseUrl}/e/dev -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
   // A wait that is not registered yet would count from after the skip.
   const skip = (/** @type {string} */ by) =>
-    `sleep 1; curl -s ${baseUrl}/dev/clock/advance -H 'content-type: application/json' -d '{"by":"${by}"}'`;
+    `sleep 1; curl -sw '\\n' ${baseUrl}/dev/clock/advance -H 'content-type: application/json' -d '{"by":"${by}"}'`;
   /** @param {string} cart */
   const added = (cart) => ({
     name: "cart/product.added",
@@ -32,7 +33,7 @@ Try this in another terminal. What the apps do is printed here.
 
   # 20 products in one request: one reminder.
   one='${burst}'
-  curl -s ${baseUrl}/e/dev ${json} -d "[$(printf "%.0s$one," $(seq 19))$one]"
+  curl -sw '\\n' ${baseUrl}/e/dev ${json} -d "[$(printf "%.0s$one," $(seq 19))$one]"
   ${skip("24h")}
 
   # A draft waits for a person: approve or reject it at ${reviewUrl}/review/post-1, or let 48 hours pass.
@@ -40,7 +41,7 @@ Try this in another terminal. What the apps do is printed here.
   ${skip("48h")}
 
   # What became of an event: put in an id that a send answered.
-  curl -s ${baseUrl}/v1/events/<id>/runs
+  curl -sw '\\n' ${baseUrl}/v1/events/<id>/runs
 
 Ctrl-C stops everything; the data stays, and runs go on at the next start.
 `;
