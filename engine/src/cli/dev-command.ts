@@ -28,7 +28,8 @@ export function addDevCommand(program: Command): void {
 
 const EXIT_CODES_HELP = `
 Each option is also an environment variable: --data-dir is EDDY_DATA_DIR.
-Exit codes: ${EXIT.ok} stopped by a signal, ${EXIT.failed} failed, ${EXIT.config} configuration, ${EXIT.address} address in use, ${EXIT.dataDir} data directory locked or unusable.`;
+Exit codes: ${EXIT.ok} stopped by a signal, ${EXIT.failed} failed, ${EXIT.config} configuration,
+  ${EXIT.address} address in use, ${EXIT.dataDir} data directory locked or unusable.`;
 
 async function runDev(options: Record<string, unknown>): Promise<void> {
   const stop = stopSignal();

@@ -32,6 +32,8 @@ const schema = z
   .refine(({ inMemory, fsync }) => !(inMemory && fsync), {
     message: "has no meaning together with inMemory: choose one",
     path: ["fsync"],
+    // Also where another key is wrong: all problems are told at once.
+    when: () => true,
   });
 
 export type EngineConfig = Readonly<z.infer<typeof schema>>;

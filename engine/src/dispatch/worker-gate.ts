@@ -94,7 +94,8 @@ export class WorkerGate {
     this.#isClosed = true;
     for (const link of this.#links) link.close(CLOSE_CODES.goingAway, "the engine stops");
     const started = await Promise.allSettled(this.#dispatchers.values());
-    await Promise.all(started.map((result) => (result.status === "fulfilled" ? result.value.stop() : undefined)));
+    const stopping = started.flatMap((result) => (result.status === "fulfilled" ? [result.value.stop()] : []));
+    await Promise.all(stopping);
   }
 
   /** @returns null for a broken frame; the connection is closed then. */

@@ -38,7 +38,7 @@ export interface Wanted {
 
 interface Waiter {
   readonly wanted: Wanted;
-  resolve(worker: Worker | null): void;
+  readonly resolve: (worker: Worker | null) => void;
 }
 
 /** Runs whose last worker is remembered. */

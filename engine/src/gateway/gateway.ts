@@ -30,7 +30,7 @@ export class Gateway {
       bodyLimit: LIMITS.requestBytesMax,
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: PATH_PARAM_CHARS_MAX },
-      frameworkErrors: (error, request, reply) => handleError(logger, error, request, reply),
+      frameworkErrors: (error, request, reply) => void handleError(logger, error, request, reply),
     });
     const parseJson = this.#server.getDefaultJsonParser("error", "error");
     this.#server.removeAllContentTypeParsers();

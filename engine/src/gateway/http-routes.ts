@@ -1,11 +1,10 @@
 /** The HTTP API. Bodies are as `schemas/src/http.ts` says. */
 import type { FastifyInstance } from "fastify";
+import type { eventRunsReply, runReply } from "@eddy/schemas";
 import {
   advanceClockBody,
-  eventRunsReply,
   LIMITS,
   parseDuration,
-  runReply,
   type ClockReply,
   type SendEventsReply,
   type timelineReply,

@@ -21,9 +21,9 @@ export interface LogTailOptions {
   /** Records of one batch; bounds what is held in memory. */
   readonly recordsMax: number;
   /** May be called again with the same records after it threw a TransientError. */
-  onRecords(records: readonly LogRecord[]): void | Promise<void>;
+  readonly onRecords: (records: readonly LogRecord[]) => void | Promise<void>;
   /** The position was deleted by retention. @returns where to go on; without it the tail fails. */
-  onOutOfRange?(): Promise<Offset>;
+  readonly onOutOfRange?: () => Promise<Offset>;
 }
 
 const READ_WAIT_MS = 1_000;
@@ -111,7 +111,7 @@ export class LogTail {
     const waitMs = this.#freshAtMs === Number.NEGATIVE_INFINITY ? 0 : READ_WAIT_MS;
     const records = await this.#reader.read({ recordsMax, waitMs });
     if (this.#stopping.signal.aborted) return;
-    if (records.length > 0) await onRecords.call(this.#options, records);
+    if (records.length > 0) await onRecords(records);
     this.#nextOffset = this.#reader.position;
     if (records.length === 0) this.#freshAtMs = clock.nowMs();
     else if (records.length < recordsMax) this.#freshAtMs = askedAtMs;
@@ -127,7 +127,7 @@ export class LogTail {
     const { clock, logger, topic, partition, onOutOfRange } = this.#options;
     const fields = { topic, partition, offset: this.#nextOffset, err: error };
     if (error instanceof OffsetOutOfRangeError && onOutOfRange !== undefined) {
-      this.#nextOffset = offset(await onOutOfRange.call(this.#options));
+      this.#nextOffset = offset(await onOutOfRange());
       logger.warn({ ...fields, to: this.#nextOffset }, "records were deleted before they were read");
       return true;
     }

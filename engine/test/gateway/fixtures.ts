@@ -31,10 +31,13 @@ export const PARTITIONS = 4;
 const TURNS = { fast: 500, max: 5_500 } as const;
 
 /** Resolves when `condition` gives something other than false, null or undefined. */
-export async function until<T>(what: string, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+): Promise<Exclude<T, false | null | undefined>> {
   for (let turn = 0; turn < TURNS.max; turn += 1) {
     const found = await condition();
-    if (found !== false && found !== null && found !== undefined) return found;
+    if (found !== false && found !== null && found !== undefined) return found as Exclude<T, false | null | undefined>;
     await (turn < TURNS.fast ? turnOfEventLoop() : new Promise((resolve) => setTimeout(resolve, 2)));
   }
   throw new Error(`not reached: ${what}`);

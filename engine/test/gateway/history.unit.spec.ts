@@ -92,7 +92,7 @@ describe("history", () => {
 
   it("finds the runs of an event on all partitions, by their start", async () => {
     const later = runOn1("shop/later");
-    await record(1, { ...started(5_000), runId: later, functionId: "shop/later" } as HistoryEntry);
+    await record(1, { ...started(5_000), runId: later, functionId: "shop/later" });
     await record(2, started(1_000));
     expect((await lookup.runsOfEvent("e1")).map(({ run_id }) => run_id)).toEqual([runId, later]);
     expect(await lookup.runsOfEvent("e2")).toEqual([]);
@@ -126,16 +126,16 @@ describe("history", () => {
     });
     await record(2, completed);
     expect(await lookup.runById(runId)).toMatchObject({ status: "Running" });
-    await record(10, { ...completed, data: utf8.encode("2") } as HistoryEntry);
+    await record(10, { ...completed, data: utf8.encode("2") });
     expect(await lookup.runById(runId)).toMatchObject({ status: "Completed", output: 2 });
   });
 
   it("shows an output that is no JSON as text, and none as null", async () => {
     await record(1, started());
-    await record(2, { ...completed, data: utf8.encode("{oops") } as HistoryEntry);
+    await record(2, { ...completed, data: utf8.encode("{oops") });
     expect(await lookup.runById(runId)).toMatchObject({ output: "{oops" });
     await record(3, started());
-    await record(4, { ...completed, data: new Uint8Array() } as HistoryEntry);
+    await record(4, { ...completed, data: new Uint8Array() });
     expect(await lookup.runById(runId)).toMatchObject({ output: null });
   });
 
@@ -202,10 +202,10 @@ describe("history", () => {
     } as HistoryEntry);
     w.clock.advance(6 * DAY_MS);
     await record(3, { ...started(), runId: other, functionId: "shop/other", eventId: "e2" } as HistoryEntry);
-    await record(4, { ...completed, runId: other, functionId: "shop/other" } as HistoryEntry);
+    await record(4, { ...completed, runId: other, functionId: "shop/other" });
     expect(await lookup.runById(runId)).not.toBeNull();
     w.clock.advance(DAY_MS + 1);
-    await record(5, { ...dispatched, runId: alive, functionId: "shop/alive" } as HistoryEntry);
+    await record(5, { ...dispatched, runId: alive, functionId: "shop/alive" });
     expect(await lookup.runById(runId)).toBeNull();
     expect(await lookup.runsOfEvent("e1")).toEqual([]);
     expect(await timeline()).toEqual([]);

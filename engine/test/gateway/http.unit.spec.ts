@@ -66,7 +66,7 @@ describe("HTTP", () => {
     fetch(url + path, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
-      ...(body === undefined ? {} : { body: body as BodyInit }),
+      ...(body === undefined ? {} : { body }),
     });
   const send = (value: unknown, headers: Record<string, string> = {}) => post("/e/dev", JSON.stringify(value), headers);
   const inboxSize = async (): Promise<number> => {

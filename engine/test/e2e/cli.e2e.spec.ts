@@ -1,0 +1,148 @@
+/** The command `eddy dev` as a process: what it says, and how it ends. Needs the build, as `npm test` makes it. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { EXIT } from "../../src/cli/exit-codes.js";
+import { eventually } from "./fixtures.js";
+
+const CLI = fileURLToPath(new URL("../../dist/cli/eddy.js", import.meta.url));
+
+class Process {
+  out = "";
+  err = "";
+  /** Exit code, or the signal that ended it. */
+  ended: number | string | null = null;
+  readonly child: ChildProcess;
+
+  constructor(args: readonly string[], environment: Record<string, string> = {}) {
+    const env = { PATH: process.env["PATH"], ...environment };
+    this.child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+    this.child.stdout?.on("data", (data: Buffer) => (this.out += data.toString()));
+    this.child.stderr?.on("data", (data: Buffer) => (this.err += data.toString()));
+    // "close" comes when its output is complete, too.
+    this.child.on("close", (code, signal) => (this.ended = code ?? signal));
+  }
+  /** Waits for the start message. @returns the URL. */
+  async url(): Promise<string> {
+    const [, url] = await eventually("the start message", () => {
+      if (this.ended !== null) throw new Error(`ended with ${this.ended}: ${this.err}`);
+      return /ready at (http:\S+)/.exec(this.out);
+    });
+    return url as string;
+  }
+  end(): Promise<number | string> {
+    return eventually("the end", () => this.ended !== null && String(this.ended)).then(Number);
+  }
+}
+
+let dataDir: string;
+let started: Process[];
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "eddy-cli-"));
+  started = [];
+});
+afterEach(async () => {
+  for (const { child } of started) child.kill("SIGKILL");
+  await Promise.all(started.map((one) => one.end()));
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+function eddy(args: readonly string[], environment?: Record<string, string>): Process {
+  const one = new Process(args, environment);
+  started.push(one);
+  return one;
+}
+const dev = (...args: string[]): Process => eddy(["dev", "--port", "0", "--data-dir", dataDir, ...args]);
+const advance = (url: string): Promise<Response> =>
+  fetch(`${url}/dev/clock/advance`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"by":"24h"}',
+  });
+
+it.each(["SIGTERM", "SIGINT"] as const)("says where it is and what to try, and ends with 0 on %s", async (signal) => {
+  const first = dev();
+  const url = await first.url();
+  expect(first.out).toContain("/dev/clock/advance");
+  expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+  expect((await advance(url)).status).toBe(200);
+  first.child.kill(signal);
+  expect(await first.end()).toBe(EXIT.ok);
+  expect(first.err).toBe("");
+  const again = dev();
+  const clock = (await (await fetch(`${await again.url()}/dev/clock`)).json()) as { advancedMs: number };
+  expect(clock.advancedMs).toBe(86_400_000);
+});
+
+it("keeps what it acknowledged over kill -9", async () => {
+  const first = dev();
+  expect((await advance(await first.url())).status).toBe(200);
+  first.child.kill("SIGKILL");
+  await first.end();
+  const clock = (await (await fetch(`${await dev().url()}/dev/clock`)).json()) as { advancedMs: number };
+  expect(clock.advancedMs).toBe(86_400_000);
+});
+
+it("leaves nothing behind in memory", async () => {
+  const one = dev("--in-memory");
+  expect(await one.url()).toBeTruthy();
+  expect(one.out).toContain("in memory");
+});
+
+it("names every problem of the configuration at once", async () => {
+  const one = eddy(["dev", "--port", "70000", "--partitions", "0", "--in-memory", "--fsync"], {
+    EDDY_LOG_LEVEL: "loud",
+    EDDY_DATA_DIR: "",
+  });
+  expect(await one.end()).toBe(EXIT.config);
+  for (const name of ["port", "partitions", "EDDY_LOG_LEVEL", "EDDY_DATA_DIR"]) expect(one.err).toContain(name);
+  expect(one.err).not.toContain(" at ");
+});
+
+it.each([[["dev", "--nope"]], [["nope"]], [["dev", "--log-level", "loud"]]])(
+  "ends with the code for configuration on %j",
+  async (args) => {
+    const one = eddy(args);
+    expect(await one.end()).toBe(EXIT.config);
+    expect(one.err).not.toBe("");
+  },
+);
+
+it("says in one line that the port is in use", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await eventually("listening", () => server.listening);
+  const { port } = server.address() as AddressInfo;
+  const one = eddy(["dev", "--in-memory", "--port", String(port)]);
+  expect(await one.end()).toBe(EXIT.address);
+  expect(one.err).toMatch(/^eddy: .*the port is in use.*\n$/);
+  server.close();
+});
+
+it("says in one line that the data directory is in use", async () => {
+  await dev().url();
+  const second = dev();
+  expect(await second.end()).toBe(EXIT.dataDir);
+  expect(second.err).toMatch(/^eddy: .*\n$/);
+  expect(second.err).toContain(dataDir);
+});
+
+it("says in one line that the data directory cannot be made", async () => {
+  await writeFile(join(dataDir, "file"), "");
+  const one = eddy(["dev", "--port", "0", "--data-dir", join(dataDir, "file", "sub")]);
+  expect(await one.end()).toBe(EXIT.dataDir);
+  expect(one.err).toMatch(/^eddy: cannot write to the data directory .*\n$/);
+});
+
+it("refuses a data directory of another partition count", async () => {
+  const first = dev("--partitions", "2");
+  await first.url();
+  first.child.kill("SIGTERM");
+  expect(await first.end()).toBe(EXIT.ok);
+  const other = dev("--partitions", "3");
+  expect(await other.end()).toBe(EXIT.config);
+  expect(other.err).toMatch(/^eddy: .*partitions 2, not 3.*\n$/);
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { CONFIG_DEFAULTS, readEngineConfig } from "../../src/config/engine-config.js";
+import { ConfigError } from "../../src/errors/codes.js";
+
+describe("engine configuration", () => {
+  it("pins its defaults", () => {
+    expect(readEngineConfig({}, {})).toEqual({
+      host: "127.0.0.1",
+      port: 8288,
+      dataDir: ".eddy",
+      inMemory: false,
+      fsync: false,
+      partitions: 4,
+      logLevel: "info",
+    });
+    expect(CONFIG_DEFAULTS).toEqual(readEngineConfig({}, {}));
+  });
+
+  it("reads the environment, and lets options win", () => {
+    const environment = {
+      EDDY_PORT: "9000",
+      EDDY_DATA_DIR: "/var/eddy",
+      EDDY_IN_MEMORY: "false",
+      EDDY_FSYNC: "true",
+      OTHER: "x",
+    };
+    expect(readEngineConfig({ port: "9001", fsync: undefined }, environment)).toMatchObject({
+      port: 9001,
+      dataDir: "/var/eddy",
+      inMemory: false,
+      fsync: true,
+    });
+  });
+
+  it("cannot be changed afterwards", () => {
+    expect(Object.isFrozen(readEngineConfig({}, {}))).toBe(true);
+  });
+
+  it.each<[string, Record<string, unknown>, boolean]>([
+    ["port 0", { port: 0 }, true],
+    ["port 65535", { port: 65_535 }, true],
+    ["port 65536", { port: 65_536 }, false],
+    ["a port with a sign", { port: "-1" }, false],
+    ["a port with a fraction", { port: 80.5 }, false],
+    ["an empty port", { port: "" }, false],
+    ["1 partition", { partitions: 1 }, true],
+    ["0 partitions", { partitions: 0 }, false],
+    ["4096 partitions", { partitions: "4096" }, true],
+    ["4097 partitions", { partitions: "4097" }, false],
+    ["fsync alone", { fsync: true }, true],
+    ["fsync in memory", { fsync: true, inMemory: true }, false],
+    ["an empty folder", { dataDir: "" }, false],
+    ["an unknown key", { prot: 1 }, false],
+  ])("%s", (_, options, isFine) => {
+    if (isFine) expect(readEngineConfig(options, {})).toMatchObject({});
+    else expect(() => readEngineConfig(options, {})).toThrow(ConfigError);
+  });
+
+  it("names every problem, where it comes from and what was given", () => {
+    const read = (): unknown => readEngineConfig({ port: "x", partitions: 0 }, { EDDY_FSYNC: "yes" });
+    expect(read).toThrow(/port: .*"x"[\s\S]*/);
+    expect(read).toThrow(/partitions: .*0/);
+    expect(read).toThrow(/EDDY_FSYNC: .*"yes"/);
+    const crossed = (): unknown => readEngineConfig({ port: "x", fsync: true, inMemory: true }, {});
+    expect(crossed).toThrow(/fsync: has no meaning/);
+    expect(crossed).toThrow(/port: /);
+  });
+});
