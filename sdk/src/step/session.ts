@@ -68,8 +68,6 @@ export class Session {
   #isEntered = false;
   #invocation: Invocation | null = null;
   #outbox: StepOp[] = [];
-  /** Failures travel with the outcome: the engine can act on them only then. */
-  #failures: StepOp[] = [];
   #isReporting = false;
   /** Are results of running steps still worth reporting? */
   #keepsResults = true;
@@ -102,7 +100,6 @@ export class Session {
     if (this.#phase !== "suspended") throw new Error(`cannot begin an invocation while ${this.#phase}`);
     this.#invocation = invocation;
     this.#phase = "running";
-    this.#failures = [];
     this.#quiet.reset();
     if (this.#isEntered) this.#resume();
     else this.#enter();
@@ -243,7 +240,7 @@ export class Session {
 
   #onStepThrew(call: StepCall, thrown: unknown): void {
     call.state = "held";
-    this.#failures.push({
+    this.#outbox.push({
       kind: "stepFailed",
       stepId: call.id,
       error: errorShape(thrown),
@@ -299,9 +296,7 @@ export class Session {
   }
 
   #suspend(): void {
-    const failures = this.#failures;
-    this.#failures = [];
-    this.#report([...this.#takeOutbox(), ...failures], SUSPENDED);
+    this.#report(this.#takeOutbox(), SUSPENDED);
   }
 
   #finish(end: InvocationOutcome): void {

@@ -51,7 +51,7 @@ export interface WorkerTransport {
   /** Once. @throws ConnectError */
   start(identity: WorkerIdentity, handlers: TransportHandlers): Promise<void>;
   report(report: StepReport): Promise<void>;
-  /** @param running not empty. */
+  /** @param running all that this worker has; the engine gives back the slots of what is missing. */
   heartbeat(running: readonly RunningInvocation[]): Promise<void>;
   /** @returns all that is known of the run; null where it, or this invocation of it, is over. Rejects on `close`. */
   needState(of: RunningInvocation): Promise<RunState | null>;

@@ -137,14 +137,13 @@ export class Worker {
     this.#beat();
   }
 
-  /** Renews the leases of what is here, now and every `heartbeatMs`. */
+  /** Renews the leases of what is here, now and every `heartbeatMs`. An empty one tells too: no slot is taken here. */
   #beat(): void {
     const { transport, clock, logger } = this.#deps;
     this.#cancelBeat();
     if (this.#terms === null) return;
     this.#cancelBeat = clock.after(this.#terms.heartbeatMs, () => this.#beat());
     const beating = [...this.#assigned.values()].filter(({ wantsLease }) => wantsLease);
-    if (beating.length === 0) return;
     const sentAtMs = clock.nowMs();
     transport.heartbeat(beating.map(({ runId, no }) => ({ runId, invocation: no }))).then(
       () => {

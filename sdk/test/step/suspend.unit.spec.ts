@@ -52,6 +52,20 @@ describe("parallel steps", () => {
     expect(engine.story).toEqual(["1 waitRequested w", "1 stepCompleted slow"]);
   });
 
+  it("that fail are told before the others have ended", async () => {
+    const slow = deferred();
+    const { engine } = await bench(
+      fn(({ step }) =>
+        Promise.all([step.run("bad", () => Promise.reject(new Error("x"))), step.run("slow", () => slow.promise)]),
+      ),
+    );
+    await engine.startRun("app/f");
+    expect(engine.story).toEqual(["1 stepFailed bad"]);
+    slow.resolve();
+    await turns();
+    expect(engine.story).toEqual(["1 stepFailed bad", "1 stepCompleted slow"]);
+  });
+
   it("go on in branches of their own", async () => {
     const { engine } = await bench(
       fn(async ({ step }) => {

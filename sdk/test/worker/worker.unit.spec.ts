@@ -210,9 +210,9 @@ describe("leases", () => {
     const { engine, clock } = await bench(two(gate.promise, ran));
     const run = await engine.startRun("app/f");
     await clock.advance(20_000);
-    expect(engine.heartbeats.map(({ running }) => running)).toEqual([[{ runId: run.runId, invocation: 1 }]]);
+    expect(engine.heartbeats.map(({ running }) => running)).toEqual([[], [{ runId: run.runId, invocation: 1 }]]);
     await clock.advance(15_000);
-    engine.heartbeats[0]?.ack();
+    engine.heartbeats[1]?.ack();
     await clock.advance(24_999); // 39,999 since the heartbeat was sent.
     gate.resolve();
     await turns();
@@ -230,9 +230,8 @@ describe("leases", () => {
     expect(signal?.aborted).toBe(false);
     await clock.advance(1);
     expect(signal?.aborted).toBe(true);
-    const beats = engine.heartbeats.length;
     await clock.advance(20_000);
-    expect(engine.heartbeats).toHaveLength(beats); // Nobody keeps a lost lease alive.
+    expect(engine.heartbeats.at(-1)?.running).toEqual([]); // Nobody keeps a lost lease alive.
     gate.resolve();
     await turns();
     expect([engine.story, worker.running]).toEqual([["1 stepCompleted a"], 0]);
@@ -250,15 +249,15 @@ describe("leases", () => {
     expect(ran).toEqual(["a"]);
   });
 
-  it("are renewed at once after a connection is back, and no heartbeat is sent when nothing runs", async () => {
+  it("are renewed at once after a connection is back; a heartbeat tells too that nothing runs", async () => {
     const gate = deferred();
     const { engine, clock } = await bench(two(gate.promise, []));
     await clock.advance(50_000);
-    expect(engine.heartbeats).toEqual([]);
-    await engine.startRun("app/f");
+    expect(engine.heartbeats.map(({ running }) => running)).toEqual([[], [], []]);
+    const { runId } = await engine.startRun("app/f");
     engine.handlers?.onConnected(engine.terms);
-    expect(engine.heartbeats).toHaveLength(1);
-    engine.heartbeats[0]?.fail();
+    expect(engine.heartbeats.at(-1)?.running).toEqual([{ runId, invocation: 1 }]);
+    engine.heartbeats.at(-1)?.fail();
     await turns();
     gate.resolve();
   });
