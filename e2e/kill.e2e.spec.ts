@@ -73,18 +73,21 @@ it("survives kill -9 in the middle of 10,000 runs", async () => {
   const worker = await connect({ apps, baseUrl, handleShutdownSignals: false, maxWorkerConcurrency: 200 });
   try {
     const ids: string[] = [];
+    /** The SDK tries for seconds; an engine that is away for longer is the sender's to wait for: his ids make it safe. */
+    const send = (events: { name: string; id: string; data: { n: number } }[]): Promise<{ ids: string[] }> =>
+      until("the events are acknowledged", () => client.send(events).catch(() => null), 60_000);
     const batches = RUNS / BATCH;
     const killAfter = new Set(Array.from({ length: KILLS }, (_, i) => Math.floor(((i + 1) * batches) / (KILLS + 1))));
     for (let batch = 0; batch < batches; batch++) {
       const numbers = Array.from({ length: BATCH }, (_, i) => batch * BATCH + i);
-      const added = client.send(numbers.map((n) => ({ name: "added", data: { n } })));
+      const added = send(numbers.map((n) => ({ name: "added", id: `added-${n}`, data: { n } })));
       if (killAfter.has(batch)) {
         await kill(engine); // While the request is under way: its answer may be lost, its retry must be harmless.
         engine = await startEngine(port, dataDir);
       }
       ids.push(...(await added).ids);
       const buyers = numbers.filter((n) => n % 2 === 0);
-      await client.send(buyers.map((n) => ({ name: "bought", data: { n } })));
+      await send(buyers.map((n) => ({ name: "bought", id: `bought-${n}`, data: { n } })));
     }
     const runs = new Map<string, RunSummary>();
     const open = (): string[] => ids.filter((id) => !runs.has(id));
