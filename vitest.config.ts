@@ -16,7 +16,8 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["**/*.spec.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**"],
+    // What needs a broker has a config of its own: `npm run test:kafka`.
+    exclude: ["**/node_modules/**", "**/dist/**", "engine/test/kafka/**/*.int.spec.ts"],
     allowOnly: false,
     // Examples print what they do; it is of interest where a test fails.
     silent: "passed-only",
