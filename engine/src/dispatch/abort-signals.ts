@@ -34,9 +34,10 @@ export class AbortSignals {
     this.#deps = deps;
   }
 
+  /** Resolves when all that the topic holds is known: a queued request may be of a run that was aborted before. */
   async start(): Promise<void> {
     const { log, topic } = this.#deps;
-    const { start } = await log.offsets(topic, 0);
+    const { start, end } = await log.offsets(topic, 0);
     this.#tail = new LogTail({
       ...this.#deps,
       partition: 0,
@@ -46,6 +47,7 @@ export class AbortSignals {
       onOutOfRange: async () => (await log.offsets(topic, 0)).start,
     });
     this.#tail.start();
+    await this.#tail.reached(end);
   }
 
   /** Was the run aborted after `cause` made a request for it? Both causes are of the run's partition. */

@@ -5,6 +5,7 @@
  * Invariants: order is kept per lane, over calls and within them. When a batch fails for good, the rest of the calls
  * that were part of it is dropped, so that no later record of a failed call is stored. Held bytes are bounded.
  */
+import { setMaxListeners } from "node:events";
 import { BadRecordError, TransientError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log, NewRecord } from "../ports/log.js";
@@ -58,6 +59,7 @@ export class InboxLanes {
 
   constructor(deps: InboxLanesDeps) {
     this.partitions = deps.partitions;
+    setMaxListeners(deps.partitions, this.#closing.signal); // Each lane may be in a pause.
     this.#lanes = Array.from(
       { length: deps.partitions },
       (_, partition) => new Lane(deps, partition, this.#closing.signal, (bytes) => (this.#queuedBytes -= bytes)),

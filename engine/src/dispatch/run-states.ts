@@ -31,7 +31,8 @@ export function runStatesOf(sources: readonly RunStateSource[], clock: Clock): R
       while (!signal.aborted) {
         const isThere = source.status === "running" && (atOffset === null || source.time().processedOffset >= atOffset);
         if (isThere) return source.runState(runId, invocation);
-        await clock.sleep(LOOK_AGAIN_MS, signal);
+        // Without the signal: many may be waiting on the one of their connection, and the pause is short.
+        await clock.sleep(LOOK_AGAIN_MS);
       }
       return undefined;
     },

@@ -45,6 +45,7 @@ export class StepDispatcher {
           ...deps,
           app,
           topic: topics.steps(app),
+          inbox: topics.inbox,
           partition,
           pool: this.#pool,
           aborts: this.#aborts,

@@ -8,7 +8,15 @@
  * lease ends, for which `delivered` is appended with the committed mark when consuming starts, and at most once a
  * second while the mark moves. Requests at or below the mark are repeats of a takeover, and dropped.
  */
-import { compareCauses, decodeStepRequest, encodeInbox, offset, type Cause, type StepRequest } from "@eddy/schemas";
+import {
+  compareCauses,
+  decodeStepRequest,
+  encodeInbox,
+  offset,
+  type Cause,
+  type Offset,
+  type StepRequest,
+} from "@eddy/schemas";
 import type { Clock } from "../ports/clock.js";
 import type { Log, LogRecord } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
@@ -27,8 +35,9 @@ export interface StepsConsumerDeps {
   readonly lanes: InboxLanes;
   readonly pool: WorkerPool;
   readonly aborts: AbortSignals;
-  /** Name of the app's steps topic. */
+  /** Name of the app's steps topic, and of the inbox whose partition it answers to. */
   readonly topic: string;
+  readonly inbox: string;
   readonly partition: number;
 }
 
@@ -73,7 +82,7 @@ export class StepsConsumer {
       from: committed === null ? range.start : offset(Math.min(committed.offset, range.end)),
       recordsMax: RECORDS_MAX,
       onRecords: (records) => this.#handOutAll(records),
-      onOutOfRange: async () => (await log.offsets(topic, partition)).start,
+      onOutOfRange: () => this.#skipDeleted(),
     });
     this.#announcing = this.#announceLoop();
     this.#tail.start();
@@ -90,6 +99,21 @@ export class StepsConsumer {
   /** Why consuming ended by itself; null while it goes on. */
   get failure(): Error | null {
     return this.#tail?.failure ?? null;
+  }
+
+  /**
+   * Requests were deleted before a worker took them: nobody was connected for longer than the topic's retention. The
+   * engine believes them on their way until a `delivered` covers them. The next request's own does; where there is
+   * none, one is said for all that the inbox has caused: leases of the lost ones begin, and they come again.
+   */
+  async #skipDeleted(): Promise<Offset> {
+    const { log, topic, inbox, partition } = this.#deps;
+    const { start, end } = await log.offsets(topic, partition);
+    if (start === end) {
+      this.#reached = { offset: (await log.offsets(inbox, partition)).end, index: 0 };
+      this.#wakeAnnouncer();
+    }
+    return start;
   }
 
   async #handOutAll(records: readonly LogRecord[]): Promise<void> {

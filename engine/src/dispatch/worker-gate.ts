@@ -16,7 +16,7 @@ import {
   type AppConfig,
   type WorkerFrame,
 } from "@eddy/schemas";
-import { ConfigError, EddyError } from "../errors/codes.js";
+import { ClosedError, ConfigError, EddyError } from "../errors/codes.js";
 import type { RegistryView } from "../registry/registry-view.js";
 import { appTopicSpecs } from "../topics.js";
 import { StepDispatcher, type DispatcherDeps } from "./step-dispatcher.js";
@@ -158,6 +158,7 @@ export class WorkerGate {
   }
 
   #dispatcherOf(app: string): Promise<StepDispatcher> {
+    if (this.#isClosed) return Promise.reject(new ClosedError("the engine stops"));
     const known = this.#dispatchers.get(app);
     if (known !== undefined) return known;
     const starting = this.#startDispatcher(app);

@@ -82,6 +82,8 @@ export class WorkerSession {
       await lanes.append(partition, [{ key: runId, value: encodeInbox({ kind: "report", report }) }]);
     } catch (err) {
       if (err instanceof BadRecordError) {
+        const out = this.#worker.inFlight.get(runId);
+        if (out?.invocation === invocation) out.isEnding = false;
         return link.send({ kind: "nack", seq, code: "REPORT_TOO_LARGE", message: err.message });
       }
       // Whether the log has it is unknown: the worker has to say it again, on a new connection.
@@ -141,7 +143,7 @@ export class WorkerSession {
         return;
       } catch (err) {
         logger.warn({ err, app, runId, invocation }, "the state of a run could not be read, trying again");
-        await clock.sleep(STATE_RETRY_MS, signal);
+        await clock.sleep(STATE_RETRY_MS);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { offset } from "@eddy/schemas";
+import { encodeInbox, offset } from "@eddy/schemas";
 import { TransientError } from "../../src/errors/codes.js";
 import { DELIVERED_PERIOD_MS, groupOf } from "../../src/dispatch/steps-consumer.js";
 import { CLOSE_CODES } from "../../src/dispatch/worker-link.js";
@@ -277,6 +277,21 @@ describe("step dispatcher: who gets what", () => {
       await d.request(runOn(0, 2));
       await until("only the next", () => next.given().length === 1);
       expect(next.given()).toEqual([`${runOn(0, 2)}/1`]);
+    });
+
+    it("says `delivered` for requests that were all deleted before a worker came: they get their lease", async () => {
+      await d.dispatcher.stop();
+      await d.world.log.commitGroupOffset(groupOf(APP), TOPICS.steps(APP), 1, { offset: offset(0), metadata: "" });
+      await d.request(runOn(1, 1));
+      d.world.clock.advance(2 * 86_400_000);
+      d.world.log.inner.clean();
+      await d.world.lanes.append(1, [{ key: "x", value: encodeInbox({ kind: "tick" }) }]);
+      await d.restart();
+      const [said] = await until("delivered", async () => {
+        const all = await inboxOfKind(d.world.log, 1, "delivered");
+        return all.length > 0 && all;
+      });
+      expect(said?.mark).toEqual({ offset: 1, index: 0 });
     });
 
     it("goes on from the start of the log when what it should read was deleted", async () => {
