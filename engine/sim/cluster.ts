@@ -4,6 +4,7 @@
  */
 import { appTopicSpecs, coreTopicSpecs, topicsOf, type Topics } from "../src/topics.js";
 import { core } from "../src/core/core.js";
+import type { Core } from "../src/core/index.js";
 import type { RunState } from "@eddy/schemas";
 import { EngineProcess, type EnginePorts } from "./actors/engine-host.js";
 import { Facts } from "./actors/facts.js";
@@ -14,7 +15,7 @@ import { CALM, SeededFate } from "./faults.js";
 import { LogWatch } from "./log-watch.js";
 import { simLogger } from "./ports/sim-logger.js";
 import { SimClock } from "./ports/sim-clock.js";
-import { SharedLog, type SimLog } from "./ports/sim-log.js";
+import { SharedLog } from "./ports/sim-log.js";
 import { SimDisk, SimStoreFactory } from "./ports/sim-store.js";
 import { SimProcess } from "./process.js";
 import type { Prng } from "./prng.js";
@@ -26,9 +27,9 @@ import type { Trace } from "./trace.js";
 
 /** Something wrong that is put into every engine process from outside, to see whether the judge notices. */
 export interface Sabotage {
-  engine?(ports: EnginePorts, at: { readonly process: SimProcess; readonly incarnation: number }): EnginePorts;
-  /** The log as workers get it. */
-  workerLog?(log: SimLog): SimLog;
+  /** Of one process. The judge replays with it as well: as incarnation 0, at the end of time. */
+  readonly core?: (core: Core, at: { readonly nowMs: () => number; readonly incarnation: number }) => Core;
+  readonly engine?: (ports: EnginePorts) => EnginePorts;
 }
 
 interface Machine {
@@ -89,6 +90,11 @@ export class Cluster {
     const specs = [...coreTopicSpecs(this.topics, partitions), ...appTopicSpecs(this.topics, APP, partitions)];
     await this.log.memory.ensureTopics(specs);
     for (const machine of this.machines) this.#boot(machine);
+  }
+
+  /** The core as the judge's replay uses it. */
+  get replayCore(): Core {
+    return this.#sabotage.core?.(core, { nowMs: () => this.scheduler.nowMs, incarnation: 0 }) ?? core;
   }
 
   get engines(): readonly EngineProcess[] {
@@ -162,17 +168,17 @@ export class Cluster {
   }
 
   #engine(machine: Machine, process: SimProcess): EngineProcess {
+    const at = { nowMs: () => process.nowMs, incarnation: machine.incarnation };
     const ports: EnginePorts = {
-      core,
+      core: this.#sabotage.core?.(core, at) ?? core,
       log: this.log.portOf(process),
       stores: new SimStoreFactory(this.scheduler, process, machine.disk),
       clock: new SimClock(this.scheduler, process),
       logger: simLogger(process, this.scheduler.trace, () => this.scheduler.nowMs),
     };
-    const at = { process, incarnation: machine.incarnation };
     return new EngineProcess({
       process,
-      ports: this.#sabotage.engine?.(ports, at) ?? ports,
+      ports: this.#sabotage.engine?.(ports) ?? ports,
       topics: this.topics,
       partitions: this.scenario.partitions,
       group: machine.group,
@@ -196,11 +202,10 @@ export class Cluster {
   #worker(machine: Machine, process: SimProcess): SimWorker {
     const habits = this.scenario.habits[machine.number];
     if (habits === undefined) throw new Error("each worker has its habits");
-    const log = this.log.portOf(process);
     return new SimWorker({
       ...{ process, scheduler: this.scheduler, topics: this.topics, app: APP, group: machine.group },
       ...{ scripts: this.scripts, facts: this.facts, habits, rng: this.#rng.fork() },
-      log: this.#sabotage.workerLog?.(log) ?? log,
+      log: this.log.portOf(process),
       clock: new SimClock(this.scheduler, process),
       askState: (partition, runId, invocation) => this.#askState(process, partition, { runId, invocation }),
       send: (event) => this.#sendAs(process, event),

@@ -16,15 +16,16 @@ export class LogWatch {
   readonly #topics: Topics;
   readonly #apps = new Map<string, RegisteredApp>();
   readonly #applied = new Map<number, number>();
-  readonly #started = new Set<string>();
-  readonly #ended = new Set<string>();
-  /** History lines so far, repeats included: it stands still when nothing happens. */
-  lines = 0;
+  readonly #alive = new Set<string>();
+  /** History lines that were seen, by partition and cause: owners repeat what their predecessors wrote. */
+  readonly #seen = new Set<string>();
+  /** Runs that began. */
+  started = 0;
 
   constructor(journal: Journal, topics: Topics) {
     this.#topics = topics;
-    journal.listen((topic, _, records) => {
-      if (topic === topics.history) for (const record of records) this.#onHistory(record);
+    journal.listen((topic, partition, records) => {
+      if (topic === topics.history) for (const record of records) this.#onHistory(partition, record);
       else if (topic === topics.registry) for (const record of records) this.#onRegistry(record);
     });
   }
@@ -37,25 +38,32 @@ export class LogWatch {
   isApplied(version: number, partitions: number): boolean {
     return Array.from({ length: partitions }, (_, p) => this.#applied.get(p) ?? 0).every((v) => v >= version);
   }
-  get started(): number {
-    return this.#started.size;
-  }
   get alive(): readonly string[] {
-    return [...this.#started].filter((runId) => !this.#ended.has(runId));
+    return [...this.#alive];
   }
   get allEnded(): boolean {
-    return this.#ended.size >= this.#started.size;
+    return this.#alive.size === 0;
+  }
+  /** History lines so far, without repeats: it stands still when nothing happens. */
+  get lines(): number {
+    return this.#seen.size;
   }
 
   describe(topic: string, records: readonly NewRecord[]): string {
     return records.map((record) => this.#describeOne(topic, record)).join(" ");
   }
 
-  #onHistory({ value }: LogRecord): void {
-    const { runId, kind } = decodeHistory(value as Uint8Array).body;
-    this.lines += 1;
-    if (kind === "runStarted") this.#started.add(runId);
-    if (kind === "runCompleted" || kind === "runFailed" || kind === "runCancelled") this.#ended.add(runId);
+  #onHistory(partition: number, { value }: LogRecord): void {
+    const { cause, body } = decodeHistory(value as Uint8Array);
+    const line = `${partition}/${cause.offset}.${cause.index}`;
+    if (this.#seen.has(line)) return;
+    this.#seen.add(line);
+    const { kind, runId } = body;
+    if (kind === "runStarted") {
+      this.#alive.add(runId);
+      this.started += 1;
+    }
+    if (kind === "runCompleted" || kind === "runFailed" || kind === "runCancelled") this.#alive.delete(runId);
   }
 
   #onRegistry({ value }: LogRecord): void {
@@ -73,7 +81,8 @@ export class LogWatch {
     if (topic === this.#topics.inbox) return describeInbox(value);
     if (topic === this.#topics.history) {
       const { cause, body } = decodeHistory(value);
-      return `[${cause.offset}.${cause.index} ${body.kind} ${body.runId.slice(0, 8)} ${"stepId" in body ? body.stepId : ""}]`;
+      const step = "stepId" in body ? ` ${body.stepId}` : "";
+      return `[${cause.offset}.${cause.index} ${body.kind} ${body.runId.slice(0, 8)}${step}]`;
     }
     if (topic.includes(".steps.")) {
       const { cause, body } = decodeStepRequest(value);

@@ -150,18 +150,20 @@ class Play {
   /** After the trouble: everything that was begun must end, and what is remembered must be forgotten. */
   async #comeToRest(): Promise<string | null> {
     const { watch } = this.#cluster;
-    await this.#until(() => false, 200_000);
+    const atRest = (): boolean => watch.allEnded && this.#cluster.workersIdle;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      if (watch.allEnded && this.#cluster.workersIdle) break;
+      // Late reports and replies of steps may still come, and start what must end.
+      const before = watch.lines;
+      if (round === 0 || atRest()) await this.#until(() => false, 200_000);
+      if (atRest() && watch.lines === before) break;
       await this.#advance(ADVANCES_MS[Math.min(round, ADVANCES_MS.length - 1)] ?? 0);
       const { lines } = watch;
-      await this.#until(() => watch.allEnded && this.#cluster.workersIdle, 3_000);
+      await this.#until(atRest, 3_000);
       if (watch.lines === lines) await this.#until(() => watch.lines !== lines, 130_000);
     }
     if (!watch.allEnded) return `${watch.alive.length} runs never ended: ${watch.alive.slice(0, 3).join(", ")}`;
-    await this.#until(() => false, 200_000); // delivery sweeps, late reports, late replies
-    await this.#advance(52 * 3_600_000); // event ids
-    await this.#until(() => false, 20_000);
+    await this.#advance(52 * 3_600_000); // event ids are forgotten
+    await this.#until(() => false, 90_000);
     return null;
   }
 

@@ -59,6 +59,7 @@ function drawHabits(rng: Prng): Habits {
     twice: rng.chance(0.3) ? 0.2 : 0,
     late: rng.chance(0.2) ? 0.1 : 0,
     merges: rng.chance(0.4),
+    splits: rng.chance(0.2),
   };
 }
 

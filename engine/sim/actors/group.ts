@@ -8,7 +8,8 @@ import type { Scheduler } from "../scheduler.js";
 
 export interface Member {
   readonly process: SimProcess;
-  assigned(partition: number): void;
+  /** `generation` proves membership when offsets are committed. */
+  assigned(partition: number, generation: number): void;
   revoked(partition: number): void;
 }
 
@@ -21,6 +22,8 @@ export class Group {
   readonly #partitions: number;
   #members: Member[] = [];
   readonly #owners = new Map<number, Member>();
+  /** Of each partition: how often it has moved. */
+  readonly #generations = new Map<number, number>();
   /** What members have not been told yet, in order. */
   readonly #letters = new Map<Member, (() => void)[]>();
   readonly #rng: Prng;
@@ -31,8 +34,8 @@ export class Group {
     this.#partitions = partitions;
   }
 
-  ownerOf(partition: number): Member | null {
-    return this.#owners.get(partition) ?? null;
+  generationOf(partition: number): number {
+    return this.#generations.get(partition) ?? 0;
   }
   get members(): readonly Member[] {
     return this.#members;
@@ -81,10 +84,12 @@ export class Group {
   #move(partition: number, to: Member | null): void {
     const from = this.#owners.get(partition);
     if (from === to) return;
+    const generation = this.generationOf(partition) + 1;
+    this.#generations.set(partition, generation);
     if (to === null) this.#owners.delete(partition);
     else this.#owners.set(partition, to);
     if (from !== undefined) this.#tell(from, `revoked ${partition}`, LINGER_MS_MAX, () => from.revoked(partition));
-    if (to !== null) this.#tell(to, `assigned ${partition}`, 0, () => to.assigned(partition));
+    if (to !== null) this.#tell(to, `assigned ${partition}`, 0, () => to.assigned(partition, generation));
   }
 
   /** Members learn of changes in order, but some of them late: until then they are zombies. */

@@ -24,13 +24,16 @@ export class Invocation {
   #event: Uint8Array = new Uint8Array();
   /** Ops that are done and not reported yet. */
   #unreported: StepOp[] = [];
+  /** Failures travel with the outcome: the engine can act on them only then. Not with every worker. */
+  #failures: StepOp[] = [];
   /** Steps that are the engine's now: asked for, or failed here and to be tried again when it says so. */
-  readonly #handedOver = new Set<string>();
+  readonly #handedOver: Set<string>;
 
   constructor(worker: SimWorker, request: StepRequest, running: Running) {
     this.#worker = worker;
     this.#request = request;
     this.#running = running;
+    this.#handedOver = new Set(request.pending);
   }
 
   async run(): Promise<void> {
@@ -76,7 +79,7 @@ export class Invocation {
 
   /** @returns false when the invocation must end without a word: another worker will get the run. */
   #mayGoOn(): boolean {
-    return this.#worker.holdsLease(this.#running) && !this.#worker.aborted.has(this.#request.runId);
+    return this.#worker.holdsLease(this.#running) && !this.#running.aborted;
   }
 
   async #goOn(script: Script): Promise<void> {
@@ -132,7 +135,7 @@ export class Invocation {
       this.#handedOver.add(node.id);
       const failure = error("Error", `${node.id} failed, attempt ${attempt}`);
       const retryAfter = node.retryAfterMs === null ? null : { ms: node.retryAfterMs };
-      this.#unreported.push({
+      (deps.habits.splits ? this.#unreported : this.#failures).push({
         ...{ kind: "stepFailed", stepId: node.id, error: failure },
         ...{ retriable: node.retriable, retryAfter },
       });
@@ -168,7 +171,7 @@ export class Invocation {
   async #report(outcome: StepReport["outcome"]): Promise<void> {
     const { habits, rng, clock, facts } = this.#worker.deps;
     const { runId, invocation } = this.#request;
-    const ops = this.#unreported;
+    const ops = outcome === null ? this.#unreported : [...this.#unreported, ...this.#failures];
     this.#unreported = [];
     if (ops.length === 0 && outcome === null) return;
     const record = { kind: "report" as const, report: { runId, invocation, ops, outcome } };

@@ -39,6 +39,10 @@ export interface Habits {
   readonly late: number;
   /** Reports the last step and the outcome in one report, or each for itself. */
   readonly merges: boolean;
+  /** Reports failures of steps as they come, ahead of the outcome. */
+  readonly splits: boolean;
+  /** Runs requests again that it has had: a planted bug. */
+  readonly forgetsMark?: boolean;
 }
 
 export interface WorkerDeps {
@@ -62,6 +66,7 @@ export interface WorkerDeps {
 
 interface Assignment {
   readonly partition: number;
+  readonly generation: number;
   active: boolean;
   /** Delivered and committed up to here. */
   mark: Cause | null;
@@ -82,6 +87,7 @@ export interface Running {
   readonly partition: number;
   /** By this process's clock: the last moment that surely lies before a heartbeat or the delivery was logged. */
   heardAtMs: number;
+  aborted: boolean;
 }
 
 const CACHE_MAX = 8;
@@ -89,7 +95,6 @@ const CACHE_MAX = 8;
 export class SimWorker implements Member {
   readonly deps: WorkerDeps;
   readonly cache = new Map<string, Suspended>();
-  readonly aborted = new Set<string>();
   readonly #assignments = new Map<number, Assignment>();
   readonly #running = new Set<Running>();
   #heartbeats = false;
@@ -110,8 +115,8 @@ export class SimWorker implements Member {
     void this.#readSignals();
   }
 
-  assigned(partition: number): void {
-    const assignment = { partition, active: true, mark: null, announced: null, announcing: false };
+  assigned(partition: number, generation: number): void {
+    const assignment = { partition, generation, active: true, mark: null, announced: null, announcing: false };
     this.#assignments.set(partition, assignment);
     void this.#consume(assignment);
   }
@@ -123,8 +128,10 @@ export class SimWorker implements Member {
 
   /** Is more than a third of the lease left, by our own clock? */
   holdsLease(running: Running): boolean {
-    if (this.deps.habits.ignoresLease) return true;
-    return this.process.nowMs - running.heardAtMs < (LEASE_MS * 2) / 3;
+    return this.deps.habits.ignoresLease || this.#leaseIsFresh(running);
+  }
+  #leaseIsFresh({ heardAtMs }: Running): boolean {
+    return this.process.nowMs - heardAtMs < (LEASE_MS * 2) / 3;
   }
 
   remember(runId: string, suspended: Suspended): void {
@@ -176,7 +183,8 @@ export class SimWorker implements Member {
     const fresh: StepRequest[] = [];
     for (const { value } of records) {
       const { cause, body } = decodeStepRequest(value as Uint8Array);
-      if (assignment.mark !== null && compareCauses(cause, assignment.mark) <= 0) continue;
+      const isRepeat = assignment.mark !== null && compareCauses(cause, assignment.mark) <= 0;
+      if (isRepeat && this.deps.habits.forgetsMark !== true) continue;
       assignment.mark = cause;
       fresh.push(body);
     }
@@ -188,7 +196,7 @@ export class SimWorker implements Member {
     const { log, topics, app, group } = this.deps;
     const where = { topic: topics.steps(app), partition: assignment.partition };
     const to = { offset: at, metadata: JSON.stringify(assignment.mark) };
-    const isMember = (): boolean => assignment.active && group.ownerOf(assignment.partition) === this;
+    const isMember = (): boolean => group.generationOf(assignment.partition) === assignment.generation;
     try {
       await this.retrying(() => log.commitAsMember(app, where, to, isMember));
       return true;
@@ -213,7 +221,7 @@ export class SimWorker implements Member {
   }
 
   #run(request: StepRequest, partition: number, heardAtMs: number): void {
-    const running = { runId: request.runId, invocation: request.invocation, partition, heardAtMs };
+    const running = { runId: request.runId, invocation: request.invocation, partition, heardAtMs, aborted: false };
     this.#running.add(running);
     if (!this.#heartbeats) void this.#heartbeat();
     void new Invocation(this, request, running).run().finally(() => this.#running.delete(running));
@@ -229,7 +237,8 @@ export class SimWorker implements Member {
         const sentAtMs = this.process.nowMs;
         const listed = running.map(({ runId, invocation }) => ({ runId, invocation }));
         await this.append(partition, { kind: "heartbeat", app: this.deps.app, running: listed });
-        for (const r of running) r.heardAtMs = sentAtMs;
+        // A lease that may be over stays over: the log took the heartbeat, but the engine may have given the run away.
+        for (const r of running) if (this.#leaseIsFresh(r)) r.heardAtMs = sentAtMs;
       }
     }
     this.#heartbeats = false;
@@ -242,7 +251,10 @@ export class SimWorker implements Member {
     const reader = log.reader(topic, 0, end);
     for (;;) {
       const records = await this.retrying(() => reader.read({ recordsMax: 100, waitMs: 3_600_000 }));
-      for (const { value } of records) this.aborted.add(decodeSignal(value as Uint8Array).body.runId);
+      for (const { value } of records) {
+        const { runId } = decodeSignal(value as Uint8Array).body;
+        for (const running of this.#running) if (running.runId === runId) running.aborted = true;
+      }
     }
   }
 }

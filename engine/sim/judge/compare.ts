@@ -107,7 +107,8 @@ export function compareRequests(model: PartitionModel, { requests, partition }: 
 
 function requestText(request: StepRequest): string {
   const memo = request.memo.map((entry) => canonical(entry));
-  return canonical({ ...request, memo, stepAttempts: [...request.stepAttempts].sort() });
+  const pending = [...(request.pending ?? [])].sort();
+  return canonical({ ...request, memo, pending, stepAttempts: [...request.stepAttempts].sort() });
 }
 
 export function compareAborts(model: PartitionModel, { signals, partition }: Evidence, verdict: Verdict): void {

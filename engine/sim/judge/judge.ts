@@ -28,7 +28,7 @@ export async function judge(cluster: Cluster, stuck: string | null): Promise<Ver
     compareMemos(model, { facts, scripts }, verdict);
     const executions = facts.executions.filter(({ runId }) => shardPartition(runId, partitions) === partition);
     judgeExecutions(executions, evidence, model);
-    const replay = judgeState({ journal, topics, partitions, evidence, verdict });
+    const replay = judgeState({ core: cluster.replayCore, journal, topics, partitions, evidence, verdict });
     if (stuck !== null) continue;
     for (const key of replay.rows.rows.keys()) {
       const kind = kindOf(key);

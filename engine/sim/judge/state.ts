@@ -3,8 +3,7 @@
  * nothing has at that point; every effect of the replay is in the log (G10), and no other.
  */
 import { decodeMeta, decodeRow, encodeHistory, encodeSignal, encodeStepRequest, type MetaRow } from "@eddy/schemas";
-import { core } from "../../src/core/core.js";
-import { indexDiff, kindOf, META_KEY, type Row, type RowKey } from "../../src/core/index.js";
+import { indexDiff, kindOf, META_KEY, type Core, type Row, type RowKey } from "../../src/core/index.js";
 import { deadLetterOf, outgoingOf } from "../../src/partition/outgoing.js";
 import { decodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
 import type { LogRecord } from "../../src/ports/log.js";
@@ -15,6 +14,7 @@ import { sameBytes, type Caused, type Evidence } from "./evidence.js";
 import { bytesOf, Replay, type Boundary, type ReplayedEffect } from "./replay.js";
 
 export interface StateCase {
+  readonly core: Core;
   readonly journal: Journal;
   readonly topics: Topics;
   readonly partitions: number;
@@ -36,7 +36,7 @@ export function judgeState(given: StateCase): Replay {
   const { evidence, journal, topics, partitions, verdict } = given;
   const { partition, inbox } = evidence;
   const checkpoints = new Checkpoints(given);
-  const replay: Replay = new Replay(core, { partition, partitions }, (at) => checkpoints.compare(at, replay));
+  const replay: Replay = new Replay(given.core, { partition, partitions }, (at) => checkpoints.compare(at, replay));
   for (const { offset, appendTimeMs, record } of inbox) replay.apply(offset, appendTimeMs, record);
   replay.end(journal.end(topics.inbox, partition));
   checkpoints.finish();
@@ -97,7 +97,7 @@ class Checkpoints {
     if (expected === undefined ? actual === undefined : actual !== undefined && sameBytes(expected, actual)) return;
     const text =
       `row ${key} of the checkpoint by ${commit?.process} at ${this.#meta?.nextOffset} ` +
-      `${actual === undefined ? "is missing" : expected === undefined ? "should not be there" : "differs from the replay"}`;
+      `${actual === undefined ? "is missing" : expected === undefined ? "should not be" : "differs from the replay"}`;
     this.#given.verdict.add("G7", text, { partition: this.#given.evidence.partition });
   }
 
@@ -179,7 +179,10 @@ interface Expected {
 }
 
 /** A disk holds what the changelog held at the disk's own position, and the index entries that follow from it. */
-export function judgeDisk({ journal, topics, verdict }: Omit<StateCase, "evidence">, snapshot: Snapshot): void {
+export function judgeDisk(
+  { journal, topics, verdict }: Omit<StateCase, "core" | "evidence">,
+  snapshot: Snapshot,
+): void {
   const { partition, entries, machine } = snapshot;
   const positionBytes = entries.get(POSITION_KEY);
   if (positionBytes === undefined) return;

@@ -107,6 +107,8 @@ export class PartitionModel {
   dispatch(run: ModelRun, reason: "start" | "resume" | "retry" | "leaseLost"): void {
     const previous = run.invocation;
     run.invocation += 1;
+    // The handler is entered anew: that is its next attempt, whatever the reason.
+    run.pending = run.pending.filter((p) => p.kind !== "retry" || p.stepId !== "");
     const learned = [...run.memo.values()].slice(run.memoSent);
     this.expected.requests.push({
       offset: this.offset,
@@ -121,6 +123,7 @@ export class PartitionModel {
         event: run.invocation === 1 ? run.trigger.payload : null,
         memo: learned.filter((entry) => entry.invocation !== previous),
         memoTotal: run.memo.size,
+        pending: run.pending.flatMap((p) => (p.kind === "start" || p.stepId === "" ? [] : [p.stepId])),
       },
     });
     this.record(run, { kind: "runDispatched", invocation: run.invocation, reason });
