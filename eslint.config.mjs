@@ -12,7 +12,7 @@ export default defineConfig(
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { project: ["./tsconfig.check.json"], tsconfigRootDir: import.meta.dirname } },
     rules: {
-      eqeqeq: "error",
+      eqeqeq: ["error", "always", { null: "ignore" }],
       "no-constant-binary-expression": "error",
       "no-control-regex": "off",
       "no-debugger": "error",
@@ -121,6 +121,8 @@ export default defineConfig(
       "@typescript-eslint/no-unsafe-argument": "off",
       "@typescript-eslint/no-unsafe-return": "off",
       "@typescript-eslint/no-unsafe-call": "off",
+      // Tests take methods of object literals, which have no `this`, as `vi.fn` and `expect` want them.
+      "@typescript-eslint/unbound-method": "off",
     },
   },
 );

@@ -63,5 +63,11 @@ function arrays(schema: z.ZodArray): Values {
 
 function objects(schema: z.ZodObject): Values {
   const fields = Object.entries(schema.shape) as [string, z.ZodType][];
-  return fc.record(Object.fromEntries(fields.map(([name, field]) => [name, base(field)])), { noNullPrototype: true });
+  // An optional field is absent, or has a value; it is never there as `undefined`.
+  const requiredKeys = fields.filter(([, field]) => !(field instanceof z.ZodOptional)).map(([name]) => name);
+  const arbitraries = fields.map(([name, field]): [string, Values] => [
+    name,
+    base(field instanceof z.ZodOptional ? (field.unwrap() as z.ZodType) : field),
+  ]);
+  return fc.record(Object.fromEntries(arbitraries), { requiredKeys, noNullPrototype: true });
 }

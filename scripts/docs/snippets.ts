@@ -1,6 +1,7 @@
 /**
  * Compiles the ```ts blocks of documents against the sources, each as a module of its own. A block that is marked
- * `file=client.ts` can be imported by later blocks of the same document as `./client.js`.
+ * `file=client.ts` can be imported by other blocks of the same document as `./client.js`; one that is marked
+ * `continues` goes on where the block before it ended.
  */
 import { join } from "node:path";
 import ts from "typescript";
@@ -14,33 +15,49 @@ export interface Document {
 
 interface Snippet {
   readonly document: string;
-  /** Line of the document before the snippet's first one. */
-  readonly lineBefore: number;
   readonly code: string;
+  /** For each line of the code, its line in the document. */
+  readonly lines: readonly number[];
 }
 
 /** @returns one line for each error: `README.md:12 Type ...`. */
 export function snippetErrors(root: string, documents: readonly Document[]): readonly string[] {
   const snippets = new Map<string, Snippet>();
-  for (const { path, text } of documents) {
-    const folder = join(root, ".cache/snippets", path.replace(/\W+/g, "-"));
-    for (const [i, { language, options, code, line }] of blocksOf(text).entries()) {
-      if (language !== "ts" && language !== "typescript") continue;
-      const name = options.get("file") ?? `block-${i}.ts`;
-      snippets.set(join(folder, name), { document: path, lineBefore: line - 1, code });
-    }
+  for (const document of documents) {
+    const folder = join(root, ".cache/snippets", document.path.replace(/\W+/g, "-"));
+    for (const [name, snippet] of snippetsOf(document)) snippets.set(join(folder, name), snippet);
   }
   const program = compile(root, snippets);
-  const errors: string[] = [];
-  for (const diagnostic of ts.getPreEmitDiagnostics(program)) {
-    const snippet = diagnostic.file === undefined ? undefined : snippets.get(diagnostic.file.fileName);
-    // What is wrong in the sources is said by the compiler's own run.
-    if (snippet === undefined || diagnostic.file === undefined) continue;
-    const { line } = diagnostic.file.getLineAndCharacterOfPosition(diagnostic.start ?? 0);
-    const message = ts.flattenDiagnosticMessageText(diagnostic.messageText, " ");
-    errors.push(`${snippet.document}:${snippet.lineBefore + line + 1} ${message}`);
+  return [...snippets].flatMap(([file, snippet]) => errorsOf(program, file, snippet));
+}
+
+function snippetsOf({ path, text }: Document): ReadonlyMap<string, Snippet> {
+  const snippets = new Map<string, Snippet>();
+  let before: Snippet | undefined;
+  for (const [i, { language, options, code, line }] of blocksOf(text).entries()) {
+    if (language !== "ts" && language !== "typescript") continue;
+    const start = options.has("continues") ? before : undefined;
+    const lines = code.split("\n").map((_, at) => line + at);
+    before = {
+      document: path,
+      code: start === undefined ? code : `${start.code}\n${code}`,
+      lines: [...(start?.lines ?? []), ...lines],
+    };
+    snippets.set(options.get("file") ?? `block-${i}.ts`, before);
   }
-  return errors;
+  return snippets;
+}
+
+function errorsOf(program: ts.Program, file: string, snippet: Snippet): readonly string[] {
+  const source = program.getSourceFile(file);
+  if (source === undefined) throw new Error(`${file} is no part of the program`);
+  // What is wrong in the sources that a snippet uses is said by the compiler's own run.
+  const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+  return found.map(({ start, messageText }) => {
+    const { line } = source.getLineAndCharacterOfPosition(start ?? 0);
+    const message = ts.flattenDiagnosticMessageText(messageText, " ");
+    return `${snippet.document}:${snippet.lines[line] ?? 0} ${message}`;
+  });
 }
 
 function compile(root: string, snippets: ReadonlyMap<string, Snippet>): ts.Program {

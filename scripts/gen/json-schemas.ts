@@ -56,6 +56,7 @@ const GROUPS: Readonly<Record<string, { readonly title: string; readonly definit
       SendEventsReply: schemas.sendEventsReply,
       RunReply: schemas.runReply,
       EventRunsReply: schemas.eventRunsReply,
+      TimelineReply: schemas.timelineReply,
       AdvanceClockBody: schemas.advanceClockBody,
       ClockReply: schemas.clockReply,
       ErrorReply: schemas.errorReply,

@@ -72,6 +72,19 @@ describe("the check of documents", () => {
     expect(apart).toEqual([expect.stringContaining("b.md:2 Cannot find module")]);
   });
 
+  it("lets a block continue the one before, and still knows the line", () => {
+    const first = doc(`${fence}ts`, "const a = 1;", fence, "", `${fence}sh`, "ls", fence, "");
+    const next = doc(`${fence}ts continues`, "const b: number = a;", "const c: string = a;", fence);
+    expect(snippetErrors(root, [{ path: "a.md", text: `${first}\n${next}` }])).toEqual([
+      "a.md:11 Type 'number' is not assignable to type 'string'.",
+    ]);
+  });
+
+  it("says when a snippet is no TypeScript at all", () => {
+    const text = doc(`${fence}ts`, "const = ;", fence);
+    expect(snippetErrors(root, [{ path: "a.md", text }])[0]).toMatch(/^a\.md:2 /);
+  });
+
   it("reads fences as Markdown has them", () => {
     const text = doc(
       "~~~sh run",
