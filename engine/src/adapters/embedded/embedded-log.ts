@@ -50,12 +50,15 @@ export interface EmbeddedLogOptions {
   readonly writeBufferBytes?: number;
   /** The newest records of all partitions that stay in memory, in bytes; default 32 MiB. */
   readonly tailBytesMax?: number;
+  /** Keys that one run of compaction holds in memory, some 100 bytes each; default 200,000. */
+  readonly notedKeysMax?: number;
   /** How files are synced: for tests of `fsync`. */
   readonly openForSync?: OpenForSync;
 }
 
 const WRITE_BUFFER_BYTES = 32 * 1_048_576;
 const TAIL_BYTES_MAX = 32 * 1_048_576;
+const NOTED_KEYS_MAX = 200_000;
 /** What an append takes in a group besides its records, roughly. */
 const WRITE_OVERHEAD_BYTES = 64;
 
@@ -78,11 +81,13 @@ export class EmbeddedLog implements Log {
     this.#tails = new TailCache(options.tailBytesMax ?? TAIL_BYTES_MAX);
     this.#walSync = options.fsync ? new WalSync(() => db.walFile(), options.openForSync ?? openForSync) : null;
     this.#commits = new GroupCommit((group) => this.#writeGroup(group));
-    this.#cleaner = new LogCleaner(
-      this.#clock,
-      (bytes, prepare) => this.#write(bytes, prepare),
-      (error) => options.logger.error({ error, directory: db.directory }, "cleaning of the embedded log failed"),
-    );
+    this.#cleaner = new LogCleaner({
+      clock: options.clock,
+      write: (bytes, prepare) => this.#write(bytes, prepare),
+      onError: (error) =>
+        options.logger.error({ error, directory: db.directory }, "cleaning of the embedded log failed"),
+      notedKeysMax: options.notedKeysMax ?? NOTED_KEYS_MAX,
+    });
   }
 
   /**

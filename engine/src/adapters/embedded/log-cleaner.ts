@@ -24,27 +24,31 @@ import type { WriteGroup } from "./write-group.js";
 const RETENTION_PERIOD_MS = 60_000;
 /** A compacted partition with fewer dirty records is left alone. */
 const DIRTY_RECORDS_MIN = 1_024;
-/** Keys that one run notes: bounds its memory, to some 20 MB. */
-export const NOTED_KEYS_MAX = 200_000;
 /** Batches read, and rewritten in one write, at a time. */
 const PAGE_BATCHES = 16;
 
 export type Write = <T>(bytes: number, prepare: (group: WriteGroup) => T) => Promise<T>;
 
+export interface LogCleanerOptions {
+  readonly clock: Clock;
+  /** Writes a small part of a run, between the writes of others. */
+  readonly write: Write;
+  /** Is told why a run in the background failed. */
+  readonly onError: (error: unknown) => void;
+  /** Keys that one run of compaction notes: bounds its memory, some 100 bytes each. */
+  readonly notedKeysMax: number;
+}
+
 export class LogCleaner {
-  readonly #clock: Clock;
-  readonly #write: Write;
-  readonly #onError: (error: unknown) => void;
+  readonly #options: LogCleanerOptions;
   readonly #stop = new AbortController();
   readonly #due = new Set<EmbeddedPartition>();
   /** One run at a time, in the order of the calls. */
   #work: Promise<void> = Promise.resolve();
   #pacing: Promise<void> = Promise.resolve();
 
-  constructor(clock: Clock, write: Write, onError: (error: unknown) => void) {
-    this.#clock = clock;
-    this.#write = write;
-    this.#onError = onError;
+  constructor(options: LogCleanerOptions) {
+    this.#options = options;
   }
 
   /** Enforces retention from time to time, until `stop`. */
@@ -91,7 +95,7 @@ export class LogCleaner {
   async #pace(partitions: () => readonly EmbeddedPartition[]): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await this.#clock.sleep(RETENTION_PERIOD_MS, signal);
+      await this.#options.clock.sleep(RETENTION_PERIOD_MS, signal);
       this.#inBackground(async () => {
         for (const partition of partitions()) await this.#enforceRetention(partition);
       });
@@ -101,7 +105,7 @@ export class LogCleaner {
 
   #inBackground(run: () => Promise<void>): void {
     void this.#inTurn(run).catch((error: unknown) => {
-      if (!(error instanceof ClosedError)) this.#onError(error);
+      if (!(error instanceof ClosedError)) this.#options.onError(error);
     });
   }
 
@@ -118,10 +122,10 @@ export class LogCleaner {
     const { policy, retentionMs } = partition.topic.spec;
     if (policy !== "delete" || this.#stop.signal.aborted) return;
     const { start } = partition.range;
-    const keep = await firstKept(partition, this.#clock.nowMs() - retentionMs);
+    const keep = await firstKept(partition, this.#options.clock.nowMs() - retentionMs);
     if (keep === start) return;
     partition.tail.clear();
-    await this.#write(0, (group) => {
+    await this.#options.write(0, (group) => {
       group.remember(partition, { start: keep });
       group.deleteBatches(partition, start, keep);
     });
@@ -130,8 +134,8 @@ export class LogCleaner {
   /** @returns whether records are left that it has not seen, because it noted as many keys as it may. */
   async #compact(partition: EmbeddedPartition): Promise<boolean> {
     const { end } = partition.range;
-    const oldestMs = this.#clock.nowMs() - partition.topic.spec.retentionMs;
-    const { newest, upTo } = await noteNewest(partition, end);
+    const oldestMs = this.#options.clock.nowMs() - partition.topic.spec.retentionMs;
+    const { newest, upTo } = await noteNewest(partition, end, this.#options.notedKeysMax);
     const survives = (record: LogRecord): boolean => {
       const overtakenBy = newest.get(record.key ?? "") ?? record.offset;
       if (overtakenBy > record.offset) return false;
@@ -147,7 +151,7 @@ export class LogCleaner {
     }
     if (this.#stop.signal.aborted) return false;
     partition.tail.clear();
-    await this.#write(0, (group) => group.remember(partition, { cleanEnd: upTo, cleanCount: left }));
+    await this.#options.write(0, (group) => group.remember(partition, { cleanEnd: upTo, cleanCount: left }));
     return upTo < end;
   }
 
@@ -163,7 +167,7 @@ export class LogCleaner {
     const canJoin = page.length > 1 && bytes < BATCH_BYTES_MAX;
     if (kept.length < records.length || canJoin) {
       const old = page.map(({ last }) => last);
-      await this.#write(bytes, (group) => group.replaceBatches(partition, old, kept));
+      await this.#options.write(bytes, (group) => group.replaceBatches(partition, old, kept));
     }
     return kept.length;
   }
@@ -189,6 +193,7 @@ async function firstKept(partition: EmbeddedPartition, oldestMs: number): Promis
 async function noteNewest(
   partition: EmbeddedPartition,
   end: Offset,
+  keysMax: number,
 ): Promise<{ readonly newest: ReadonlyMap<string, Offset>; readonly upTo: Offset }> {
   const newest = new Map<string, Offset>();
   let upTo = partition.memory.cleanEnd;
@@ -197,7 +202,7 @@ async function noteNewest(
     if (page.length === 0) return { newest, upTo: end };
     for (const { last, bytes } of page) {
       const records = decodeBatch(bytes, upTo);
-      if (newest.size > 0 && newest.size + records.length > NOTED_KEYS_MAX) return { newest, upTo };
+      if (newest.size > 0 && newest.size + records.length > keysMax) return { newest, upTo };
       for (const record of records) newest.set(record.key ?? "", record.offset);
       upTo = offset(last + 1);
     }
