@@ -99,11 +99,13 @@ describe("step dispatcher: who gets what", () => {
 
     it("prefers the worker that had the run last to a less loaded one, unless it is full", async () => {
       const run = runOn(0, 1);
+      const b = d.worker("b", 8);
+      b.link.isCongested = true;
       const a = d.worker("a", 2);
       await d.request(run);
       await d.request(runOn(0, 2));
       await until("a has both", () => a.given().length === 2);
-      const b = d.worker("b", 8);
+      b.link.isCongested = false;
       await a.finish(run);
       await d.request(run, 2);
       await until("a has it again", () => a.given().includes(`${run}/2`));

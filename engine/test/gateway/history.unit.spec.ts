@@ -5,7 +5,7 @@ import { StateCorruptedError, TransientError } from "../../src/errors/codes.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import type { StoreFactory } from "../../src/ports/store.js";
-import { PARTITIONS, TOPICS, world, type World } from "./fixtures.js";
+import { PARTITIONS, settle, TOPICS, world, type World } from "./fixtures.js";
 
 const DAY_MS = 86_400_000;
 const utf8 = new TextEncoder();
@@ -167,6 +167,34 @@ describe("history", () => {
     await later.stop();
   });
 
+  it("answers nothing while it reads what the topic held", async () => {
+    await tailer.stop();
+    await w.log.append(TOPICS.history, 1, [
+      { key: runId, value: encodeHistory({ offset: offset(2), index: 0 }, completed) },
+    ]);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const slow: StoreFactory = {
+      open: async (name) => {
+        const store = await stores.open(name);
+        return {
+          getMany: (keys) => store.getMany(keys),
+          scan: (range) => store.scan(range),
+          write: (batch) => held.then(() => store.write(batch)),
+          close: () => store.close(),
+        };
+      },
+      destroy: (name) => stores.destroy(name),
+    };
+    tailer = make(slow);
+    const starting = tailer.start();
+    await settle();
+    expect(() => tailer.store).toThrow(TransientError);
+    release();
+    await starting;
+    expect((await tailer.store.run(runId))?.summary.status).toBe("Completed");
+  });
+
   it("is made anew when the log is another one, or is damaged", async () => {
     await record(1, started());
     await tailer.stop();
@@ -211,6 +239,16 @@ describe("history", () => {
     expect(await timeline()).toEqual([]);
     expect(await lookup.runById(other)).toMatchObject({ status: "Completed" });
     expect(await lookup.runById(alive)).toMatchObject({ status: "Running" });
+  });
+
+  it("does not keep a run longer because its end was sent again", async () => {
+    await record(1, started());
+    await record(2, completed);
+    w.clock.advance(6 * DAY_MS);
+    await record(2, completed);
+    w.clock.advance(DAY_MS + 1);
+    await record(3, { ...dispatched, runId: runOn1("shop/other"), functionId: "shop/other" });
+    expect(await lookup.runById(runId)).toBeNull();
   });
 
   it("keeps a run that started again although its former life is over the retention", async () => {

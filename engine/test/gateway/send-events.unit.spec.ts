@@ -105,6 +105,27 @@ describe("sender", () => {
     expect(await idsOn(3)).toEqual(["two"]);
   });
 
+  it("does not send a later copy along with an earlier event before its home copy is acknowledged", async () => {
+    let release = (): void => undefined;
+    w.log.beforeAppend = ({ partition }) =>
+      partition === 1 ? new Promise((resolve) => (release = resolve)) : undefined;
+    const [on1, on3] = [valueOn(1, "c"), valueOn(3, "o")];
+    const sent = sender.send(
+      [
+        { name: "order/paid", id: "single", data: { order: on3 } },
+        { name: "order/made", id: "double", data: { order: on3, customer: on1 } },
+        { name: "order/paid", id: "behind", data: { order: on3 } },
+      ],
+      NONE,
+    );
+    await until("the first leaves", async () => (await idsOn(3)).length > 0);
+    await settle();
+    expect(await idsOn(3)).toEqual(["single"]);
+    release();
+    await sent;
+    expect(await idsOn(3)).toEqual(["single", "double", "behind"]);
+  });
+
   it("keeps the order of one request on every partition, whatever copies wait for", async () => {
     const [on0, on1, on2, on3] = [0, 1, 2, 3].map((p) => valueOn(p, "v"));
     const made = (id: string, orderKey: unknown, customer: unknown): EventInput => ({
