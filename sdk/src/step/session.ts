@@ -121,7 +121,7 @@ export class Session {
 
   /** What the handler's step tools call. @throws NonRetriableError for an id that cannot be. */
   ask(given: string, spec: StepSpec): Promise<unknown> {
-    if (this.#phase === "ended" || this.#phase === "stopping") return NEVER;
+    if (this.#phase === "ended" || this.#phase === "stopping" || this.#end !== null) return NEVER;
     const call = new StepCall(this.#ids.next(given), spec);
     if (this.#calls.size >= LIMITS.stepsPerRunMax) {
       this.#conclude(this.#threw(new NonRetriableError(`a run has at most ${LIMITS.stepsPerRunMax} steps`)));

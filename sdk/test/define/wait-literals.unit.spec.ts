@@ -53,7 +53,10 @@ describe("waits are found in", () => {
     ],
     [
       "the name of an eventType",
-      `({ step }) => { const t = eventType("cart/purchased"); return step.waitForEvent("w", { event: t.name, match: "data.cart_id" }); }`,
+      `({ step }) => {
+        const t = eventType("cart/purchased");
+        return step.waitForEvent("w", { event: t.name, match: "data.cart_id" });
+      }`,
     ],
     [
       "a nested function",
@@ -94,7 +97,8 @@ describe("waits are found in", () => {
   );
 
   it("several places, each once", () => {
-    const source = `async ({ step }) => { ${CALL} ${CALL} await step.waitForEvent("v", { event: "b", match: "user.id", timeout: 1 }); }`;
+    const other = `await step.waitForEvent("v", { event: "b", match: "user.id", timeout: 1 });`;
+    const source = `async ({ step }) => { ${CALL} ${CALL} ${other} }`;
     expect(findWaits(source).waits).toEqual([CART, { event: "b", match: "user.id" }]);
   });
 });

@@ -102,6 +102,22 @@ describe("parallel steps", () => {
   });
 });
 
+it("a handler that has ended asks for nothing more", async () => {
+  const ran: string[] = [];
+  const { engine } = await bench(
+    fn(({ step }) => {
+      const soon = async (): Promise<void> => {
+        for (let i = 0; i < 20; i++) await Promise.resolve();
+        await step.run("late", () => ran.push("late"));
+      };
+      void soon();
+      return "done";
+    }),
+  );
+  const run = await engine.startRun("app/f");
+  expect([run.output, ran, engine.story]).toEqual(["done", [], ["1 returned"]]);
+});
+
 describe("an invocation with a held step", () => {
   it("ends at once when everything that the handler got was answered by a step", async () => {
     const { engine, clock } = await bench(

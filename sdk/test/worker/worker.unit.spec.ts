@@ -204,19 +204,63 @@ describe("leases", () => {
     expect([ran, run.status]).toEqual([["a", "b"], "completed"]);
   });
 
-  it("are renewed to the time at which an acknowledged heartbeat was sent", async () => {
-    const gate = deferred();
-    const ran: string[] = [];
-    const { engine, clock } = await bench(two(gate.promise, ran));
+  it.each([
+    [24_999, true],
+    [25_000, false],
+  ])(
+    "are renewed to the time at which an acknowledged heartbeat was sent (%i ms after its ack)",
+    async (ms, goesOn) => {
+      const gate = deferred();
+      const ran: string[] = [];
+      const { engine, clock } = await bench(two(gate.promise, ran));
+      const run = await engine.startRun("app/f");
+      await clock.advance(20_000);
+      expect(engine.heartbeats.map(({ running }) => running)).toEqual([[], [{ runId: run.runId, invocation: 1 }]]);
+      await clock.advance(15_000);
+      engine.heartbeats[1]?.ack();
+      await clock.advance(ms);
+      gate.resolve();
+      await turns();
+      expect(ran).toEqual(goesOn ? ["a", "b"] : ["a"]);
+    },
+  );
+
+  it("that are too short for another step are not renewed while a parallel step ends", async () => {
+    const gates = [deferred(), deferred()];
+    const { engine, clock } = await bench(
+      fn(({ step }) =>
+        Promise.all([
+          step.run("a", () => gates[0]?.promise).then(() => step.run("b", () => 1)),
+          step.run("slow", () => gates[1]?.promise),
+        ]),
+      ),
+    );
     const run = await engine.startRun("app/f");
-    await clock.advance(20_000);
-    expect(engine.heartbeats.map(({ running }) => running)).toEqual([[], [{ runId: run.runId, invocation: 1 }]]);
-    await clock.advance(15_000);
-    engine.heartbeats[1]?.ack();
-    await clock.advance(24_999); // 39,999 since the heartbeat was sent.
+    await clock.advance(40_000);
+    expect(engine.heartbeats.at(-1)?.running).toEqual([{ runId: run.runId, invocation: 1 }]);
+    gates[0]?.resolve();
+    await turns();
+    engine.handlers?.onConnected(engine.terms);
+    expect(engine.heartbeats.at(-1)?.running).toEqual([]);
+    gates[1]?.resolve();
+    await turns();
+    expect(engine.story).toEqual(["1 stepCompleted a", "1 stepCompleted slow"]);
+  });
+
+  it("that are lost leave the handler where it is, even if the result of its step is taken", async () => {
+    const gate = deferred();
+    let wentOn = false;
+    const { engine, clock } = await bench(
+      fn(async ({ step }) => {
+        await step.run("a", () => gate.promise);
+        wentOn = true;
+      }),
+    );
+    await engine.startRun("app/f");
+    await clock.advance(60_000);
     gate.resolve();
     await turns();
-    expect(ran).toEqual(["a", "b"]);
+    expect([engine.story, wentOn]).toEqual([["1 stepCompleted a"], false]);
   });
 
   it("that are lost abort the signal; the step's result is still reported, as it may be in time", async () => {
