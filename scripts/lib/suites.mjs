@@ -25,5 +25,15 @@ export const SUITES = [
     staticOnly: true,
   },
   { name: "lint", command: ["node_modules/eslint/bin/eslint.js", "."], report: "none", staticOnly: true },
-  { name: "vitest", command: ["node_modules/vitest/vitest.mjs", "run"], report: "vitest" },
+  {
+    name: "tests",
+    command: ["node_modules/vitest/vitest.mjs", "run", "--exclude", "**/*.e2e.spec.ts"],
+    report: "vitest",
+  },
+  {
+    // Whole processes that are timed and killed: one file after another, so that they do not starve each other.
+    name: "processes",
+    command: ["node_modules/vitest/vitest.mjs", "run", ".e2e.spec.", "--no-file-parallelism"],
+    report: "vitest",
+  },
 ];
