@@ -37,11 +37,15 @@ describe("waits are found in", () => {
     ["options in a constant", `async ({ step }) => { const o = ${OPTIONS}; await step.waitForEvent("w", o); }`],
     [
       "values in constants",
-      `({ step }) => { const e = "cart/purchased", m = "data.cart_id", f = e; return step.waitForEvent("w", { event: f, match: m }); }`,
+      `({ step }) => {
+        const e = "cart/purchased", m = "data.cart_id", f = e;
+        return step.waitForEvent("w", { event: f, match: m });
+      }`,
     ],
     [
       "an eventType made in place",
-      `({ step }) => step.waitForEvent("w", { event: eventType("cart/purchased", { schema: z.any() }), match: "data.cart_id" })`,
+      `({ step }) => step.waitForEvent("w", {
+        event: eventType("cart/purchased", { schema: z.any() }), match: "data.cart_id" })`,
     ],
     [
       "an eventType of an import",
@@ -49,7 +53,10 @@ describe("waits are found in", () => {
     ],
     [
       "an eventType in a constant",
-      `({ step }) => { const t = eventType("cart/purchased"); return step.waitForEvent("w", { event: t, match: "data.cart_id" }); }`,
+      `({ step }) => {
+        const t = eventType("cart/purchased");
+        return step.waitForEvent("w", { event: t, match: "data.cart_id" });
+      }`,
     ],
     [
       "the name of an eventType",
@@ -60,7 +67,10 @@ describe("waits are found in", () => {
     ],
     [
       "a nested function",
-      `async ({ step }) => { const wait = () => step.waitForEvent("w", ${OPTIONS}); await Promise.all([1, 2].map(wait)); }`,
+      `async ({ step }) => {
+        const wait = () => step.waitForEvent("w", ${OPTIONS});
+        await Promise.all([1, 2].map(wait));
+      }`,
     ],
     [
       "code that coverage tools wrap",
@@ -72,7 +82,7 @@ describe("waits are found in", () => {
     ],
     [
       "the last of repeated keys",
-      `({ step }) => step.waitForEvent("w", { event: "a", match: "b", event: "cart/purchased", match: "data.cart_id" })`,
+      `({ step }) => step.waitForEvent("w", { event: "a", match: "b", ${OPTIONS.slice(2)})`,
     ],
   ])("%s", (_, source) => {
     expect(findWaits(source)).toEqual({ waits: [CART], unread: 0 });
@@ -82,7 +92,7 @@ describe("waits are found in", () => {
     "what TypeScript emits for target %s",
     (target) => {
       const source = `export const flow = async ({ event, step }: any) => {
-        const bought = await step.waitForEvent("w", { event: "cart/purchased", timeout: "24h" as const, match: "data.cart_id" });
+        const bought = await step.waitForEvent("w", ${OPTIONS});
         const { waitForEvent } = step;
         if (bought === null) await waitForEvent("v", { event: \`cart/\${"x"}\`, match: "data.cart_id", timeout: 1 });
       };`;
