@@ -1,4 +1,4 @@
-/** Errors of the SDK itself. Branch on `code`, never on text. docs/errors/<CODE>.md explains each. */
+/** Errors of the SDK itself. Branch on `code`, never on text. */
 
 export const SDK_ERROR_CODES = {
   CLIENT_INVALID: "An option of `new Eddy()` or `connect()` is not valid.",
