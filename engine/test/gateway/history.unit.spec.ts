@@ -251,7 +251,7 @@ describe("history", () => {
     expect(await lookup.runById(runId)).toBeNull();
   });
 
-  it("keeps a run that started again although its former life is over the retention", async () => {
+  it("keeps a run that started again, and ended again, although its former life is over the retention", async () => {
     await record(1, started());
     await record(2, completed);
     w.clock.advance(6 * DAY_MS);
@@ -259,6 +259,21 @@ describe("history", () => {
     w.clock.advance(2 * DAY_MS);
     await record(4, dispatched);
     expect(await lookup.runById(runId)).toMatchObject({ status: "Running" });
+    await record(5, completed);
+    w.clock.advance(6 * DAY_MS);
+    await record(6, { ...dispatched, runId: runOn1("shop/other"), functionId: "shop/other" });
+    expect(await lookup.runById(runId)).toMatchObject({ status: "Completed" });
+  });
+
+  it("keeps a run whose two ends are both still there", async () => {
+    await record(1, started());
+    await record(2, completed);
+    w.clock.advance(DAY_MS);
+    await record(3, started(3_000));
+    await record(4, completed);
+    w.clock.advance(6 * DAY_MS + 1);
+    await record(5, { ...dispatched, runId: runOn1("shop/other"), functionId: "shop/other" });
+    expect(await lookup.runById(runId)).toMatchObject({ status: "Completed" });
   });
 
   it("shows the end of a run whose start was deleted before it was read", async () => {
