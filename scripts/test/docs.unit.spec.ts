@@ -6,22 +6,18 @@ import { snippetErrors, type Document } from "../docs/snippets.js";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Every document that people read. */
-function documents(folder = root): Document[] {
+/** Files of the repository whose names end so. */
+function filesNamed(ending: string, folder = root): Document[] {
   const found: Document[] = [];
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (
-      entry.isDirectory() &&
-      !entry.name.startsWith(".") &&
-      !["node_modules", "dist", "coverage"].includes(entry.name)
-    ) {
-      found.push(...documents(path));
-    } else if (entry.name.endsWith(".md")) found.push({ path: relative(root, path), text: readFileSync(path, "utf8") });
+    const isOurs = !entry.name.startsWith(".") && !["node_modules", "dist", "coverage"].includes(entry.name);
+    if (entry.isDirectory() && isOurs) found.push(...filesNamed(ending, path));
+    else if (entry.name.endsWith(ending)) found.push({ path: relative(root, path), text: readFileSync(path, "utf8") });
   }
   return found;
 }
-const ALL = documents();
+const ALL = filesNamed(".md");
 
 describe("the documents", () => {
   it("are found", () => {
@@ -40,6 +36,23 @@ describe("the documents", () => {
   it.each(ALL)("$path names npm scripts that exist", ({ text }) => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
     expect(npmScriptsOf(text).filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+});
+
+describe("the promises of the README", () => {
+  const README = ALL.find(({ path }) => path === "README.md")?.text ?? "";
+  const promises = [...README.matchAll(/^\| (G\d+) \|/gm)].map(([, promise = ""]) => promise);
+  /** Titles of tests and suites. */
+  const titles = filesNamed(".spec.ts")
+    .filter(({ path }) => !path.startsWith("scripts/"))
+    .flatMap(({ text }) => [...text.matchAll(/\b(?:it|test|describe)\b[^"'`]*["'`]([^"'`]*)/g)])
+    .map(([, title = ""]) => title);
+
+  it("are eleven", () => {
+    expect(promises).toEqual(Array.from({ length: 11 }, (_, i) => `G${i + 1}`));
+  });
+  it.each(promises)("%s is named by a test", (promise) => {
+    expect(titles.filter((title) => new RegExp(`\\b${promise}\\b`).test(title))).not.toEqual([]);
   });
 });
 
