@@ -20,6 +20,7 @@ import {
   type HistoryEntry,
   type InboxRecord,
   type InboxRecordOf,
+  type RowKind,
   type RunRow,
   type StepOp,
   type StepReport,
@@ -70,8 +71,8 @@ class World implements RowWriter {
   get(key: RowKey): never {
     return (this.rows.get(key) ?? null) as never; // One untyped map for all kinds: the key carries the kind.
   }
-  put(key: RowKey, row: Row): void {
-    this.#change(key, row);
+  put<K extends RowKind>(key: RowKey<K>, row: Row<K>): void {
+    this.#change(key, row as Row);
   }
   delete(key: RowKey): void {
     this.#change(key, null);
