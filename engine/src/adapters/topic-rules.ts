@@ -5,8 +5,16 @@ import type { NewRecord, TopicSpec } from "../ports/log.js";
 /** One record, key and value, in bytes; inclusive. Above the largest run state (LIMITS.runStateBytesMax). */
 export const RECORD_BYTES_MAX = 40 * 1_048_576;
 
-/** @throws BadRecordError, InvariantViolation; the caller has stored nothing yet. */
-export function checkRecords(spec: TopicSpec, partition: number, records: readonly NewRecord[]): void {
+/**
+ * @param bytesMax of one record, key and value; inclusive.
+ * @throws BadRecordError; the caller has stored nothing yet.
+ */
+export function checkRecords(
+  spec: Pick<TopicSpec, "name" | "policy">,
+  partition: number,
+  records: readonly NewRecord[],
+  bytesMax: number = RECORD_BYTES_MAX,
+): void {
   for (const { key, value } of records) {
     const fields = { topic: spec.name, partition, key };
     if (spec.policy === "compact" && key === null) {
@@ -16,8 +24,8 @@ export function checkRecords(spec: TopicSpec, partition: number, records: readon
       throw new BadRecordError(`the topic ${spec.name} is not compacted: it takes no tombstones`, fields);
     }
     const bytes = (value?.byteLength ?? 0) + (key === null ? 0 : Buffer.byteLength(key));
-    if (bytes > RECORD_BYTES_MAX) {
-      throw new BadRecordError(`a record of ${bytes} bytes; at most ${RECORD_BYTES_MAX} are taken`, fields);
+    if (bytes > bytesMax) {
+      throw new BadRecordError(`a record of ${bytes} bytes; at most ${bytesMax} are taken`, fields);
     }
   }
 }

@@ -1,0 +1,3 @@
+export { KafkaLog } from "./kafka-log.js";
+export type { KafkaLogOptions } from "./kafka-log.js";
+export { KAFKA_RECORD_BYTES_MAX } from "./limits.js";
