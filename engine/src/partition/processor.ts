@@ -121,8 +121,7 @@ export class Processor {
         }
         const advanceMs = this.#advanceMs;
         this.timers.passed(this.instant);
-        const loading = this.#ready(item.input);
-        if (loading !== null) await loading;
+        for (let loading; (loading = this.#missing(item.input)) !== null;) await loading;
         this.#apply(item);
         if (this.#advanceMs !== advanceMs && (await this.#fireDue("after")) === "stopped") return;
       } else if ((await this.#fireDue("after")) === "stopped") {
@@ -203,8 +202,7 @@ export class Processor {
       const due = this.timers.head(now);
       if (due === null) return { fired, last: null };
       const input = { kind: "timerDue", timer: due.timer } as const;
-      const loading = this.#ready(input);
-      if (loading !== null) await loading;
+      for (let loading; (loading = this.#missing(input)) !== null;) await loading;
       this.timers.passedTimer(due, now);
       this.#decide(input);
       invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
@@ -275,8 +273,11 @@ export class Processor {
     if (loading !== null) await loading;
   }
 
-  /** @returns null when the input can be decided at once. */
-  #ready(input: Input | null): Promise<void> | null {
+  /**
+   * @returns null when the input can be decided, at once. Asked again after each await: a checkpoint that ended
+   * meanwhile has handed its rows to the cache, which may have let go of them.
+   */
+  #missing(input: Input | null): Promise<void> | null {
     return input === null ? null : this.#prefetch.load([this.#planned(input)]);
   }
 

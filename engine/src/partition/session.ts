@@ -32,7 +32,8 @@ export class Session {
   readonly #checkpointer: Checkpointer;
   readonly #processor: Processor;
   readonly #ticker: Ticker;
-  readonly #reader: LogReader;
+  /** null until it is needed. */
+  #reader: LogReader | null = null;
   readonly #abort = new AbortController();
   #stopping = false;
   #failure: Error | null = null;
@@ -64,7 +65,7 @@ export class Session {
     this.#taken = taken;
     this.#overlay = overlay;
     const onFailure = (error: Error): void => this.#break(error);
-    const { log, clock, meter, options, topics, partition } = context;
+    const { log, clock, meter, options } = context;
     this.#sender = new EffectSender({ log, clock, meter, options, onFailure });
     const meta: MetaRow = { ...taken.meta, incarnation: taken.meta.incarnation + 1 };
     const pace = {
@@ -82,7 +83,6 @@ export class Session {
       onFailure,
     });
     this.#ticker = new Ticker(context);
-    this.#reader = log.reader(topics.inbox, partition, this.#processor.nextOffset);
   }
 
   get checkpoints(): number {
@@ -126,7 +126,7 @@ export class Session {
     const { writer, store } = this.#taken;
     for (const part of [this.#reader, writer, store]) {
       try {
-        await part.close();
+        await part?.close();
       } catch (error) {
         this.#context.logger.warn({ partition: this.#context.partition, err: error }, "could not close");
       }
@@ -186,13 +186,31 @@ export class Session {
     }
   }
 
-  #read(waitMs: number): Promise<readonly LogRecord[]> {
+  /** @returns nothing once the task is stopping or has failed: the reader is closed then. */
+  async #read(waitMs: number): Promise<readonly LogRecord[]> {
     const { clock, options } = this.#context;
     const policy = { clock, signal: this.#abort.signal, triesMax: () => options.triesMax };
-    return retrying(policy, async () => {
+    try {
+      return await retrying(policy, async () => {
+        this.#reader ??= this.#newReader();
+        try {
+          return await this.#reader.read({ recordsMax: options.batchRecordsMax, waitMs });
+        } catch (error) {
+          // Who knows where it stands: the next try begins where the last record applied was.
+          const reader = this.#reader;
+          this.#reader = null;
+          await reader.close();
+          throw error;
+        }
+      });
+    } catch (error) {
       if (this.#hasStopped() || this.#failure !== null) return [];
-      return this.#reader.read({ recordsMax: options.batchRecordsMax, waitMs });
-    });
+      throw error;
+    }
+  }
+  #newReader(): LogReader {
+    const { log, topics, partition } = this.#context;
+    return log.reader(topics.inbox, partition, this.#processor.nextOffset);
   }
 
   #waitMs(): number {
@@ -222,7 +240,7 @@ export class Session {
   /** Ends a waiting read and a pause between tries. */
   #wake(): void {
     this.#abort.abort();
-    this.#reader.close().catch((error: unknown) => {
+    this.#reader?.close().catch((error: unknown) => {
       this.#failure ??= asError(error);
     });
   }

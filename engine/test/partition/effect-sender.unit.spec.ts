@@ -38,7 +38,7 @@ function world(given: { unackedEffectsMax?: number; triesMax?: number } = {}) {
     calls,
     failures,
     sender,
-    send(key: string, partition = 0, bytes = 1): void {
+    send: (key: string, partition = 0, bytes = 1): void => {
       const record = { key, value: new Uint8Array(bytes) };
       sender.enqueue(cause(index++), { topic: "t", partition, record });
     },

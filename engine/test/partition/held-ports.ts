@@ -8,7 +8,7 @@ export interface HeldLog {
   /** Topics whose appends do not return until they are released; they are stored at once. */
   readonly held: Set<string>;
   /** Lets held appends return. */
-  release(): void;
+  readonly release: () => void;
   /** Appends to this topic fail so many times more, not stored. */
   readonly failing: Map<string, number>;
   /** What becomes of the next commits; `go` when empty. */

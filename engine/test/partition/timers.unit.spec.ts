@@ -9,7 +9,7 @@ async function historyOf(world: World): Promise<string[]> {
 }
 
 describe("timers and records", () => {
-  it("fires what is due at or before a record's time before the record, in due order, with its offset as cause", async () => {
+  it("fires what is due by a record's time before the record, in due order, with its offset as cause", async () => {
     const world = await World.make();
     await world.send(0, { do: "sleep", run: "b", ms: [30, 10] }, { do: "sleep", run: "a", ms: [10, 31] });
     await world.send(30, { do: "emit", n: 0 }, { do: "sleep", run: "c", ms: [100] });

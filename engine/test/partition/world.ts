@@ -12,7 +12,7 @@ import { ManualClock, MemoryLog, MemoryStoreFactory } from "../../src/adapters/m
 import { META_KEY, type Core } from "../../src/core/index.js";
 import { PartitionTask, type PartitionOptions, type PartitionTaskDeps } from "../../src/partition/index.js";
 import { POSITION_KEY } from "../../src/partition/store-position.js";
-import type { Log, LogRecord } from "../../src/ports/log.js";
+import type { Log, LogRecord, TopicSpec } from "../../src/ports/log.js";
 import type { Meter } from "../../src/ports/meter.js";
 import type { Logger } from "../../src/ports/logger.js";
 import type { Store, StoreFactory } from "../../src/ports/store.js";
@@ -22,6 +22,13 @@ import { command, toyCore, type Command } from "./toy-core.js";
 export const T0 = 1_700_000_000_000;
 export const topics = topicsOf("test");
 const TURNS_MAX = 20_000;
+const RETENTION_MS = 10 * 366 * 86_400_000;
+
+/** All topics with one app's. The clock jumps in tests: those about retention set one. */
+export function testTopicSpecs(partitions: number): readonly TopicSpec[] {
+  const specs = [...coreTopicSpecs(topics, partitions), ...appTopicSpecs(topics, "app", partitions)];
+  return specs.map((spec) => ({ ...spec, retentionMs: RETENTION_MS }));
+}
 
 /** Lets everything run that can run without time passing. */
 export async function settle(turns = 20): Promise<void> {
@@ -79,8 +86,7 @@ export class World {
 
   static async make(partitions = 1): Promise<World> {
     const world = new World(partitions);
-    const specs = [...coreTopicSpecs(topics, partitions), ...appTopicSpecs(topics, "app", partitions)];
-    await world.log.ensureTopics(specs);
+    await world.log.ensureTopics(testTopicSpecs(partitions));
     return world;
   }
 
