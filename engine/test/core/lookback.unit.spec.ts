@@ -1,8 +1,8 @@
 /** Events that come before the wait that wants them. */
 import { LIMITS } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
-import { cart, waitingReview } from "./flows.js";
-import { completed, done, failedOp, fn, HOUR, parsed, Scenario, waitOp } from "./scenario.js";
+import { waitingReview } from "./flows.js";
+import { completed, failedOp, fn, HOUR, parsed, Scenario, waitOp } from "./scenario.js";
 
 describe("lookback (G9)", () => {
   it("gives a reply that came while the step before the wait was still running", () => {
