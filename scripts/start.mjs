@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, "..");
 const HOST = "127.0.0.1";
 const READY_MS = 60_000;
 const GRACE_MS = 15_000;
+const PARENT_CHECK_MS = 500;
 
 /** @type {import("./lib/children.mjs").Child[]} in the order of starting; stopped in the reverse order */
 const children = [];
@@ -119,6 +120,13 @@ async function main() {
 
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
     process.on(signal, () => void stopAll(0));
+  }
+  // A signal to npm ends npm and its shell, and some shells do not pass it on.
+  const parent = process.ppid;
+  if (process.env["npm_lifecycle_event"] !== undefined) {
+    setInterval(() => {
+      if (process.ppid !== parent) void stopAll(0);
+    }, PARENT_CHECK_MS).unref();
   }
 
   startChild("engine  ", ["engine/dist/cli/eddy.js", "dev", ...engineArgs], {});

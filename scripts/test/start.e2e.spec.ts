@@ -47,9 +47,10 @@ class Start {
   code: number | null = null;
   readonly process: ChildProcess;
 
-  constructor(...args: readonly string[]) {
-    const command = [join(root, "scripts/start.mjs"), "--as-is", ...args];
-    this.process = spawn(process.execPath, command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  constructor(args: readonly string[], command = [process.execPath, join(root, "scripts/start.mjs")]) {
+    const [program = "", ...first] = command;
+    const all = [...first, "--as-is", "--in-memory", ...args];
+    this.process = spawn(program, all, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on("data", (data: Buffer) => (this.output += data.toString()));
     }
@@ -99,7 +100,7 @@ describe("npm start", { timeout: 3 * PATIENCE_MS }, () => {
   });
 
   it("brings up engine and examples; the lines it prints do what they say; SIGTERM ends all of it", async () => {
-    const run = (started = new Start("--port", String(await freePort()), "--in-memory"));
+    const run = (started = new Start(["--port", String(await freePort())]));
     await run.printed("Ctrl-C stops everything");
 
     paste(run.linesUnder("A cart is left alone"));
@@ -128,7 +129,7 @@ describe("npm start", { timeout: 3 * PATIENCE_MS }, () => {
   });
 
   it("says when something dies, and stops the rest", async () => {
-    const run = (started = new Start("--port", String(await freePort()), "--in-memory"));
+    const run = (started = new Start(["--port", String(await freePort())]));
     await run.printed("Ctrl-C stops everything");
     const pids = ["engine", "cart", "approval"].map((name) => run.pid(name));
     process.kill(run.pid("engine"), "SIGKILL");
@@ -137,13 +138,21 @@ describe("npm start", { timeout: 3 * PATIENCE_MS }, () => {
     expect(pids.map(isAlive)).toEqual([false, false, false]);
   });
 
+  it("ends with npm, when npm is told to end", async () => {
+    const run = (started = new Start(["--port", String(await freePort())], ["npm", "start", "--"]));
+    await run.printed("Ctrl-C stops everything");
+    const pids = ["engine", "cart", "approval"].map((name) => run.pid(name));
+    run.process.kill("SIGTERM");
+    await until("engine and apps are gone", () => !pids.some(isAlive));
+  });
+
   it.each([
     ["engine", 0],
     ["review page", 2],
   ])("says that the port of the %s is in use, and which other to try", async (_name, offset) => {
     const port = await freePort();
     const holder = await listen(port + offset);
-    const run = (started = new Start("--port", String(port), "--in-memory"));
+    const run = (started = new Start(["--port", String(port)]));
     expect(await run.ended()).toBe(1);
     await close(holder);
     expect(run.output).toContain(`Port ${port + offset} is in use by another process`);
@@ -151,7 +160,7 @@ describe("npm start", { timeout: 3 * PATIENCE_MS }, () => {
   });
 
   it("refuses a port that is none", async () => {
-    const run = (started = new Start("--port", "eighty"));
+    const run = (started = new Start(["--port", "eighty"]));
     expect(await run.ended()).toBe(2);
     expect(run.output).toContain("expected a number from 1 to 65533");
   });
