@@ -9,6 +9,7 @@ import { compareCauses, decodeHistory, type Cause, type HistoryEntry } from "@ed
 import type { LogRecord } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
 import type { Store } from "../ports/store.js";
+import { GatheredReads } from "./gathered-reads.js";
 import {
   afterPrefix,
   decodeJson,
@@ -51,10 +52,13 @@ const ENDINGS = { runCompleted: "Completed", runFailed: "Failed", runCancelled: 
 
 export class HistoryStore {
   readonly #store: Store;
+  /** For look-ups. */
+  readonly #reads: GatheredReads;
   readonly #logger: Logger;
 
   constructor(store: Store, logger: Logger) {
     this.#store = store;
+    this.#reads = new GatheredReads(store);
     this.#logger = logger;
   }
 
@@ -66,7 +70,7 @@ export class HistoryStore {
   /** Takes records of the topic, in log order, and notes `position` with them. */
   async apply(records: readonly LogRecord[], position: Position): Promise<void> {
     const facts = records.flatMap((record) => this.#decode(record));
-    const [summaries, eventRuns] = await Promise.all([this.#summariesOf(facts), this.#eventRunsOf(facts)]);
+    const { summaries, eventRuns } = await this.#rowsOf(facts);
     const puts = new Map<string, Uint8Array>([[POSITION_KEY, encodeJson(position)]]);
     for (const { cause, body, value, appendTimeMs } of facts) {
       puts.set(timelineKey(body.runId, cause), value);
@@ -93,7 +97,7 @@ export class HistoryStore {
 
   /** Runs that the event started here. */
   async runsOfEvent(eventId: string): Promise<readonly RunRecord[]> {
-    const [row] = await this.#store.getMany([eventRunsKey(eventId)]);
+    const row = await this.#reads.get(eventRunsKey(eventId));
     return row === undefined ? [] : this.#runs(decodeJson<readonly string[]>(row));
   }
 
@@ -126,35 +130,36 @@ export class HistoryStore {
     }
   }
 
-  async #summariesOf(facts: readonly Fact[]): Promise<Map<string, Summary>> {
-    const runIds = [...new Set(facts.filter(({ body }) => movesSummary(body)).map(({ body }) => body.runId))];
-    const rows = runIds.length === 0 ? [] : await this.#store.getMany(runIds.map(summaryKey));
-    const summaries = new Map<string, Summary>();
-    for (const [i, row] of rows.entries()) {
-      if (row !== undefined) summaries.set(runIds[i] as string, decodeJson<Summary>(row));
-    }
-    return summaries;
-  }
-
-  /** By key of the row; only those that are there. */
-  async #eventRunsOf(facts: readonly Fact[]): Promise<Map<string, readonly string[]>> {
-    const starts = facts.flatMap(({ body }) => (body.kind === "runStarted" ? [eventRunsKey(body.eventId)] : []));
-    const keys = [...new Set(starts)];
+  /** What the facts may change, in one read. Rows that are not there are left out. */
+  async #rowsOf(facts: readonly Fact[]): Promise<{
+    readonly summaries: Map<string, Summary>;
+    readonly eventRuns: Map<string, readonly string[]>;
+  }> {
+    const moving = facts.filter(({ body }) => movesSummary(body));
+    const runIds = [...new Set(moving.map(({ body }) => body.runId))];
+    const starts = moving.flatMap(({ body }) => (body.kind === "runStarted" ? [eventRunsKey(body.eventId)] : []));
+    const listKeys = [...new Set(starts)];
+    const keys = [...runIds.map(summaryKey), ...listKeys];
     const rows = keys.length === 0 ? [] : await this.#store.getMany(keys);
-    const lists = new Map<string, readonly string[]>();
-    for (const [i, row] of rows.entries()) {
-      if (row !== undefined) lists.set(keys[i] as string, decodeJson<readonly string[]>(row));
+    const summaries = new Map<string, Summary>();
+    for (const [i, runId] of runIds.entries()) {
+      const row = rows[i];
+      if (row !== undefined) summaries.set(runId, decodeJson<Summary>(row));
     }
-    return lists;
+    const eventRuns = new Map<string, readonly string[]>();
+    for (const [i, key] of listKeys.entries()) {
+      const row = rows[runIds.length + i];
+      if (row !== undefined) eventRuns.set(key, decodeJson<readonly string[]>(row));
+    }
+    return { summaries, eventRuns };
   }
 
   async #runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
-    const summaries = (await this.#store.getMany(runIds.map(summaryKey))).flatMap((row) =>
+    const summaries = (await this.#reads.getAll(runIds.map(summaryKey))).flatMap((row) =>
       row === undefined ? [] : [decodeJson<Summary>(row)],
     );
     const endKeys = summaries.map(({ runId, endCause }) => (endCause === null ? null : timelineKey(runId, endCause)));
-    const wanted = endKeys.filter((key) => key !== null);
-    const ends = wanted.length === 0 ? [] : await this.#store.getMany(wanted);
+    const ends = await this.#reads.getAll(endKeys.filter((key) => key !== null));
     let next = 0;
     return summaries.map((summary, i) => {
       const row = endKeys[i] === null ? undefined : ends[next++];

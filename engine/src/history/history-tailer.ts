@@ -20,11 +20,13 @@ export interface HistoryTailerDeps {
   /** Name of the history topic. */
   readonly topic: string;
   readonly partition: number;
+  /** Entries are gathered this long before the next batch is stored, in ms; look-ups may be that much behind. */
+  readonly gatherMs?: number;
   /** Runs that ended longer ago are forgotten, in ms of append time. */
   readonly retentionMs: number;
 }
 
-const RECORDS_MAX = 64;
+const RECORDS_MAX = 256;
 const SWEEP_PERIOD_MS = 60_000;
 
 export class HistoryTailer {

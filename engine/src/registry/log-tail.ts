@@ -20,6 +20,8 @@ export interface LogTailOptions {
   readonly from: Offset;
   /** Records of one batch; bounds what is held in memory. */
   readonly recordsMax: number;
+  /** Pause after a batch that was not full, in ms of real time, so that the next one is larger. Default 0. */
+  readonly gatherMs?: number;
   /** May be called again with the same records after it threw a TransientError. */
   readonly onRecords: (records: readonly LogRecord[]) => void | Promise<void>;
   /** The position was deleted by retention. @returns where to go on; without it the tail fails. */
@@ -104,7 +106,7 @@ export class LogTail {
   }
 
   async #readOnce(): Promise<void> {
-    const { log, clock, topic, partition, recordsMax, onRecords } = this.#options;
+    const { log, clock, topic, partition, recordsMax, onRecords, gatherMs = 0 } = this.#options;
     this.#reader ??= log.reader(topic, partition, this.#nextOffset);
     const askedAtMs = clock.nowMs();
     // Until the end was seen once, nobody should have to wait for it to be sure of that.
@@ -120,6 +122,8 @@ export class LogTail {
       this.#milestones.delete(milestone);
       milestone.resolve();
     }
+    const isPartBatch = records.length > 0 && records.length < recordsMax;
+    if (isPartBatch && gatherMs > 0) await clock.sleep(gatherMs, this.#stopping.signal);
   }
 
   /** @returns false when the tail has to end. */
