@@ -191,7 +191,7 @@ describe("embedded log: a disk that fails", () => {
     return { log, fail: () => (failing = true) };
   }
 
-  it("L3 refuses everything after a write of unknown outcome, shows none of it, and is well when opened again", async () => {
+  it("L3 refuses everything after a write of unknown outcome, shows none of it, is well once reopened", async () => {
     const { log, fail } = await openFailing();
     await log.append(INBOX.name, 0, records("a"));
     fail();
