@@ -6,41 +6,32 @@ import { appTopicSpecs, coreTopicSpecs, topicsOf, type Topics } from "../src/top
 import { core } from "../src/core/core.js";
 import type { Core } from "../src/core/index.js";
 import type { RunState } from "@eddy/schemas";
-import { EngineProcess, type EnginePorts } from "./actors/engine-host.js";
+import { EngineProcess, type EnginePorts } from "./actors/engine-process.js";
 import { Facts } from "./actors/facts.js";
-import { Group, SESSION_MS, type Member } from "./actors/group.js";
+import { Group, SESSION_MS } from "./actors/group.js";
 import { sendEvent, type SimEvent } from "./actors/send.js";
 import { SimWorker } from "./actors/worker.js";
-import { CALM, SeededFate } from "./faults.js";
+import { SeededFate } from "./faults.js";
 import { LogWatch } from "./log-watch.js";
+import { machineOf, type Machine } from "./machine.js";
 import { simLogger } from "./ports/sim-logger.js";
 import { SimClock } from "./ports/sim-clock.js";
 import { SharedLog } from "./ports/sim-log.js";
-import { SimDisk, SimStoreFactory } from "./ports/sim-store.js";
+import { SimStoreFactory } from "./ports/sim-store.js";
 import { SimProcess } from "./process.js";
 import type { Prng } from "./prng.js";
 import type { Snapshot } from "./judge/state.js";
-import { APP, type Scenario } from "./scenario.js";
+import type { Scenario } from "./scenario.js";
 import { Scheduler } from "./scheduler.js";
 import type { Script } from "./script/script.js";
 import type { Trace } from "./trace.js";
+import { Trouble } from "./trouble.js";
 
 /** Something wrong that is put into every engine process from outside, to see whether the judge notices. */
 export interface Sabotage {
   /** Of one process. The judge replays with it as well: as incarnation 0, at the end of time. */
   readonly core?: (core: Core, at: { readonly nowMs: () => number; readonly incarnation: number }) => Core;
   readonly engine?: (ports: EnginePorts) => EnginePorts;
-}
-
-interface Machine {
-  readonly name: string;
-  readonly kind: "engine" | "worker";
-  readonly number: number;
-  readonly disk: SimDisk;
-  readonly group: Group;
-  incarnation: number;
-  process: SimProcess | null;
-  member: (EngineProcess | SimWorker) | null;
 }
 
 export class Cluster {
@@ -53,7 +44,6 @@ export class Cluster {
   readonly scripts: ReadonlyMap<string, Script>;
   readonly machines: readonly Machine[];
   readonly #rng: Prng;
-  readonly #fate: SeededFate;
   readonly #sabotage: Sabotage;
   readonly #immune = new Set<SimProcess>();
   readonly driver: SimProcess;
@@ -61,7 +51,8 @@ export class Cluster {
   readonly snapshots: Snapshot[] = [];
   #sender: SimProcess;
   #senders = 0;
-  #troubled = false;
+  #logicVersion = core.logicVersion;
+  readonly trouble: Trouble;
 
   constructor(scenario: Scenario, rng: Prng, trace: Trace, sabotage: Sabotage) {
     this.scenario = scenario;
@@ -71,24 +62,40 @@ export class Cluster {
     this.log = new SharedLog(this.scheduler, rng.fork());
     this.watch = new LogWatch(this.log.journal, this.topics);
     this.log.describe = (topic, records) => this.watch.describe(topic, records);
-    this.#fate = new SeededFate(rng.fork(), this.#immune, (process) => this.#onCrash(process));
-    this.scheduler.fate = this.#fate;
+    const fate = new SeededFate(rng.fork(), this.#immune, (process) => this.#onCrash(process));
+    this.scheduler.fate = fate;
     this.scripts = new Map(scenario.scripts.map((s) => [`${s.app}/${s.config.id}`, s]));
     this.driver = this.#process("driver");
     this.#immune.add(this.driver);
     this.#sender = this.#process("sender");
     const engines = new Group(this.scheduler, rng.fork(), scenario.partitions);
-    const workers = new Group(this.scheduler, rng.fork(), scenario.partitions);
-    this.machines = [
-      ...Array.from({ length: scenario.engines }, (_, i) => machine("engine", i, engines)),
-      ...Array.from({ length: scenario.workers }, (_, i) => machine("worker", i, workers)),
-    ];
+    const machines = Array.from({ length: scenario.engines }, (_, i) => machineOf("engine", i, "", engines));
+    for (const app of scenario.apps) {
+      const group = new Group(this.scheduler, rng.fork(), scenario.partitions);
+      const first = machines.length - scenario.engines;
+      for (let i = 0; i < scenario.workers; i++) machines.push(machineOf("worker", first + i, app, group));
+    }
+    this.machines = machines;
+    const restart = (machine: Machine): void => this.#restart(machine);
+    this.trouble = new Trouble(
+      {
+        scenario,
+        machines,
+        restart,
+        inbox: this.topics.inbox,
+        fate,
+        scheduler: this.scheduler,
+        log: this.log,
+        facts: this.facts,
+      },
+      rng.fork(),
+    );
   }
 
   async start(): Promise<void> {
-    const { partitions } = this.scenario;
-    const specs = [...coreTopicSpecs(this.topics, partitions), ...appTopicSpecs(this.topics, APP, partitions)];
-    await this.log.memory.ensureTopics(specs);
+    const { partitions, apps } = this.scenario;
+    const appSpecs = apps.flatMap((app) => appTopicSpecs(this.topics, app, partitions));
+    await this.log.memory.ensureTopics([...coreTopicSpecs(this.topics, partitions), ...appSpecs]);
     for (const machine of this.machines) this.#boot(machine);
   }
 
@@ -114,18 +121,20 @@ export class Cluster {
     return found;
   }
 
-  /** Trouble begins, and goes on until `calm`. */
-  trouble(): void {
-    this.#troubled = true;
-    this.#fate.plan = this.scenario.faults;
-    this.#nextTrouble();
-  }
-
-  /** Ends all trouble; what is paused or down comes back in its own time. */
-  calm(): void {
-    this.#troubled = false;
-    this.#fate.calm();
-    for (const { process } of this.machines) if (process !== null) process.weather.lagUntilMs = 0;
+  /** From now on each new engine process is of the next logic version; the old ones end one after the other. */
+  upgrade(): void {
+    if (this.#logicVersion > core.logicVersion) return;
+    this.#logicVersion += 1;
+    this.facts.count("upgrades");
+    for (const machine of this.machines.filter(({ kind }) => kind === "engine")) {
+      const { process } = machine;
+      if (process === null) continue;
+      const orderly = this.#rng.chance(0.5);
+      this.scheduler.at(this.#rng.between(0, 60_000), "upgrade", () => {
+        if (orderly && machine.process === process) this.#restart(machine);
+        else this.scheduler.crash(process, "upgraded");
+      });
+    }
   }
 
   /** Sends as a user's process does: again with the same id until the log answers, or gives up. */
@@ -169,8 +178,9 @@ export class Cluster {
 
   #engine(machine: Machine, process: SimProcess): EngineProcess {
     const at = { nowMs: () => process.nowMs, incarnation: machine.incarnation };
+    const logicVersion = this.#logicVersion;
     const ports: EnginePorts = {
-      core: this.#sabotage.core?.(core, at) ?? core,
+      core: { ...(this.#sabotage.core?.(core, at) ?? core), logicVersion },
       log: this.log.portOf(process),
       stores: new SimStoreFactory(this.scheduler, process, machine.disk),
       clock: new SimClock(this.scheduler, process),
@@ -183,27 +193,26 @@ export class Cluster {
       partitions: this.scenario.partitions,
       group: machine.group,
       options: this.scenario.options,
-      onFailure: (partition, error) => this.#onFailure(process, partition, error),
+      onFailure: (partition, error) => {
+        const isOutdated = logicVersion < this.#logicVersion && error.name === "ConfigError";
+        this.#onFailure(`${process.name}, partition ${partition}`, error, isOutdated);
+      },
     });
   }
 
-  #onFailure(process: SimProcess, partition: number, error: Error): void {
-    this.scheduler.trace.add(
-      this.scheduler.nowMs,
-      process.name,
-      `task ${partition} failed: ${error.name}`,
-      () => error.message,
-    );
+  /** @param isOutdated it met a state of the next version, as it may during an upgrade. */
+  #onFailure(who: string, error: Error, isOutdated: boolean): void {
+    this.scheduler.trace.add(this.scheduler.nowMs, who, `failed: ${error.name}`, () => error.message);
     this.facts.count(`task failed: ${error.name}`);
-    if (error.name === "FencedError" || error.name === "TransientError") return;
-    this.facts.failures.push(`${process.name}, partition ${partition}: ${error.name}: ${error.message}`);
+    if (isOutdated || error.name === "FencedError" || error.name === "TransientError") return;
+    this.facts.failures.push(`${who}: ${error.name}: ${error.message}`);
   }
 
   #worker(machine: Machine, process: SimProcess): SimWorker {
     const habits = this.scenario.habits[machine.number];
     if (habits === undefined) throw new Error("each worker has its habits");
     return new SimWorker({
-      ...{ process, scheduler: this.scheduler, topics: this.topics, app: APP, group: machine.group },
+      ...{ process, scheduler: this.scheduler, topics: this.topics, app: machine.app, group: machine.group },
       ...{ scripts: this.scripts, facts: this.facts, habits, rng: this.#rng.fork() },
       log: this.log.portOf(process),
       clock: new SimClock(this.scheduler, process),
@@ -233,66 +242,18 @@ export class Cluster {
     return Promise.race([answer.promise, late]);
   }
 
-  #nextTrouble(): void {
-    const { everyMs } = this.scenario.faults;
-    const delayMs = Math.ceil(-Math.log(1 - this.#rng.float()) * everyMs);
-    this.scheduler.at(delayMs, "trouble", () => {
-      if (!this.#troubled) return;
-      this.#makeTrouble();
-      this.#nextTrouble();
-    });
-  }
-
-  #makeTrouble(): void {
-    const { pause, kill, lag, move, jump, aim } = this.scenario.faults;
-    if (pause + kill + lag + move + jump + aim === 0) return;
-    const kind = this.#rng.weighted([
-      [pause, "pause"],
-      [kill, "kill"],
-      [lag, "lag"],
-      [move, "move"],
-      [jump, "jump"],
-      [aim, "aim"],
-    ] as const);
-    this.facts.count(kind);
-    const machine = this.#rng.pick(this.machines);
-    const partition = this.#rng.between(0, this.scenario.partitions - 1);
-    const { process, member } = machine;
-    switch (kind) {
-      case "move":
-        return machine.group.moveAway(partition);
-      case "jump":
-        return this.log.jumpClock(this.topics.inbox, partition);
-      case "aim":
-        return this.#fate.aim(this.#rng.chance(0.5) ? process : null);
-      case "kill":
-        if (process?.alive === true) this.scheduler.crash(process, "killed");
-        return;
-      case "lag":
-        if (process === null) return;
-        process.weather.lagUntilMs = this.scheduler.nowMs + this.#rng.between(5_000, 60_000);
-        process.weather.lagMs = this.#rng.between(1_000, 90_000);
-        return;
-      case "pause":
-        if (process?.alive === true && member !== null) this.#pause(machine, process, member);
+  /** In good order: tasks checkpoint and close, the group goes on without it, then another process starts. */
+  #restart(machine: Machine): void {
+    const { member, process, group } = machine;
+    if (member === null || process?.alive !== true) return;
+    group.leave(member);
+    if (member instanceof SimWorker) {
+      this.scheduler.at(this.#rng.between(0, 40_000), "end of a worker", () =>
+        this.scheduler.crash(process, "drained"),
+      );
+      return;
     }
-  }
-
-  /** Longer than its session: its group goes on without it, and it comes back as a zombie. */
-  #pause({ group }: Machine, process: SimProcess, member: Member): void {
-    const ms = this.#rng.weighted([
-      [1, this.#rng.between(200, SESSION_MS)],
-      [2, this.#rng.between(SESSION_MS, 150_000)],
-    ]);
-    process.pausedUntilMs = Math.max(process.pausedUntilMs, this.scheduler.nowMs + ms);
-    this.scheduler.trace.add(this.scheduler.nowMs, process.name, `paused for ${ms}`);
-    if (ms <= SESSION_MS) return;
-    this.scheduler.at(SESSION_MS, "session over", () => {
-      if (process.alive) group.leave(member);
-    });
-    this.scheduler.at(ms + this.#rng.between(0, 20_000), "back in the group", () => {
-      if (process.alive && !group.members.includes(member)) group.join(member);
-    });
+    void member.stop().then(() => this.scheduler.crash(process, "stopped"));
   }
 
   #onCrash(process: SimProcess): void {
@@ -301,8 +262,9 @@ export class Cluster {
     this.facts.count(`${found.kind} crashes`);
     const { member, group } = found;
     const wipe = this.#rng.chance(this.scenario.faults.wipe);
-    if (wipe && found.kind === "engine") this.facts.count("wipes");
-    found.disk.crash(this.#rng, wipe);
+    const damage = this.#rng.chance(this.scenario.faults.wipe / 2);
+    if (found.kind === "engine" && (wipe || damage)) this.facts.count(wipe ? "wipes" : "damaged disks");
+    found.disk.crash(this.#rng, { wipe, damage });
     found.process = null;
     const leave = (): void => {
       if (member !== null) group.leave(member);
@@ -327,10 +289,4 @@ async function snapshotsOf({ kind, name, disk }: Machine, partitions: number): P
   return found;
 }
 
-function machine(kind: Machine["kind"], number: number, group: Group): Machine {
-  const name = `${kind}${number}`;
-  return { name, kind, number, group, disk: new SimDisk(), incarnation: 0, process: null, member: null };
-}
-
 export const NO_SABOTAGE: Sabotage = {};
-export const NO_FAULTS = CALM;

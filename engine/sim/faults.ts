@@ -4,44 +4,60 @@
  */
 import type { Prng } from "./prng.js";
 import type { SimProcess } from "./process.js";
-import type { Fate, OpKind, Operation, Verdict } from "./scheduler.js";
+import type { Fate, Operation, OpKind, Verdict } from "./scheduler.js";
+
+/** What happens at the moments of trouble; trouble.ts makes it. */
+export const TROUBLES = [
+  "pause",
+  "kill",
+  "restart",
+  "lag",
+  "slow writes",
+  "move",
+  "broker clock",
+  "process clock",
+  "aimed crash",
+  "compaction",
+] as const;
+export type TroubleKind = (typeof TROUBLES)[number];
 
 export interface FaultPlan {
   /** Chance per operation on the log to fail with an unknown outcome. */
   readonly errors: number;
   /** Chance per operation to crash its process there. */
   readonly crashes: number;
-  /** Weights of what the chaos does at its moments; all 0: nothing. */
-  readonly pause: number;
-  readonly kill: number;
-  readonly lag: number;
-  readonly move: number;
-  readonly jump: number;
-  readonly aim: number;
-  /** Mean time between two moments, in ms. */
+  /** By weight; empty: none. */
+  readonly troubles: readonly (readonly [weight: number, kind: TroubleKind])[];
+  /** Mean time between two moments of trouble, in ms. */
   readonly everyMs: number;
   /** Chance that a crash takes the whole disk. */
   readonly wipe: number;
 }
 
-export const CALM: FaultPlan = {
-  ...{ errors: 0, crashes: 0, pause: 0, kill: 0, lag: 0, move: 0, jump: 0, aim: 0 },
-  ...{ everyMs: 1_000_000, wipe: 0 },
+export const CALM: FaultPlan = { errors: 0, crashes: 0, troubles: [], everyMs: 1_000_000, wipe: 0 };
+
+/** How likely a seed has trouble of a kind at all, and its weight then. */
+const MIX: Readonly<Record<TroubleKind, readonly [chance: number, weight: number]>> = {
+  pause: [0.5, 2],
+  kill: [0.5, 2],
+  restart: [0.3, 1],
+  lag: [0.4, 2],
+  "slow writes": [0.3, 1],
+  move: [0.4, 2],
+  "broker clock": [0.5, 1],
+  "process clock": [0.2, 1],
+  "aimed crash": [0.6, 3],
+  compaction: [0.3, 1],
 };
 
 export function drawFaults(rng: Prng): FaultPlan {
-  const on = (chance: number, value: () => number): number => (rng.chance(chance) ? value() : 0);
+  const on = (chance: number, values: readonly number[]): number => (rng.chance(chance) ? rng.pick(values) : 0);
   return {
-    errors: on(0.4, () => rng.pick([0.002, 0.01, 0.05])),
-    crashes: on(0.4, () => rng.pick([0.0005, 0.002, 0.005])),
-    pause: on(0.5, () => 2),
-    kill: on(0.5, () => 2),
-    lag: on(0.4, () => 2),
-    move: on(0.4, () => 2),
-    jump: on(0.5, () => 1),
-    aim: on(0.6, () => 3),
+    errors: on(0.4, [0.002, 0.01, 0.05]),
+    crashes: on(0.4, [0.0005, 0.002, 0.005]),
+    troubles: TROUBLES.filter((kind) => rng.chance(MIX[kind][0])).map((kind) => [MIX[kind][1], kind]),
     everyMs: rng.pick([5_000, 15_000, 40_000]),
-    wipe: on(0.4, () => rng.pick([0.2, 0.6])),
+    wipe: on(0.4, [0.2, 0.6]),
   };
 }
 
@@ -51,6 +67,8 @@ interface Aim {
   readonly process: SimProcess | null;
   readonly after: boolean;
 }
+
+const AIMED_AT = ["commit", "storeWrite", "openWriter", "append", "storeRead", "storeOpen", "ask"] as const;
 
 export class SeededFate implements Fate {
   plan: FaultPlan = CALM;
@@ -66,16 +84,7 @@ export class SeededFate implements Fate {
   }
 
   aim(process: SimProcess | null): void {
-    const kind = this.#rng.pick([
-      "commit",
-      "storeWrite",
-      "openWriter",
-      "append",
-      "storeRead",
-      "storeOpen",
-      "ask",
-    ] as const);
-    this.#aims.push({ kind, process, after: this.#rng.chance(0.5) });
+    this.#aims.push({ kind: this.#rng.pick(AIMED_AT), process, after: this.#rng.chance(0.5) });
   }
 
   /** From now on all goes well. */

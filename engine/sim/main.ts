@@ -4,9 +4,9 @@
  * npm run sim -- [<seed>] --plant <bug>         with a bug put in: the judge must find it
  * npm run sim -- --plants                       every planted bug: how many seeds until each was found
  */
-import { execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { commitOf } from "./commit.js";
 import { explainFailure, runCampaign } from "./campaign.js";
 import { describe } from "./model/verdict.js";
 import { PLANTS, type Plant } from "./plants.js";
@@ -16,15 +16,11 @@ const SEEDS_DEFAULT = 200;
 /** A planted bug that so many seeds do not show counts as missed. */
 const PLANT_SEEDS_MAX = 400;
 
-function commitOf(): string {
-  return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-}
-
 async function one(seed: number, plant: Plant | undefined): Promise<boolean> {
   const report = await runSeed({ seed, print: (line) => console.log(line), ...plant });
   const { verdict, scenario, traceHash, operations, runs, lastedMs, counts } = report;
-  const { partitions, engines, workers, scripts, faults, habits, options } = scenario;
-  console.log(JSON.stringify({ partitions, engines, workers, faults, habits, options }));
+  const { partitions, engines, apps, workers, scripts, faults, habits, options } = scenario;
+  console.log(JSON.stringify({ partitions, engines, apps, workers, faults, habits, options }));
   for (const { config, nodes } of scripts) console.log(JSON.stringify({ ...config, nodes }));
   console.log(JSON.stringify(Object.fromEntries(counts)));
   console.log(`seed ${seed}: trace ${traceHash}, ${operations} operations, ${runs} runs, ${lastedMs / 1_000} s`);

@@ -3,6 +3,7 @@
  * them. What wraps the core wraps the judge's replay too, as if it stood in the source: only the model, the promises and
  * the comparison of incarnations can tell then.
  */
+import { offset } from "@eddy/schemas";
 import type { Core, Decision, Input, Moment, RowView } from "../src/core/index.js";
 import { runKey } from "../src/core/index.js";
 import type { Change } from "../src/core/index.js";
@@ -60,9 +61,9 @@ const CORE_PLANTS: readonly Plant[] = [
     sabotage: {
       core: (core, { nowMs }) =>
         deciding(core, (view, input, moment) => {
-          const advanced = moment.nowMs - moment.rawMs;
-          const wrong = { ...moment, nowMs: (nowMs() + advanced) as Moment["nowMs"] };
-          return core.decide(view, input, input.kind === "report" ? wrong : moment);
+          const { changes, effects, rejections } = core.decide(view, input, moment);
+          const offMs = nowMs() - moment.rawMs;
+          return { changes: changes.map((change) => shifted(change, offMs, moment.nowMs)), effects, rejections };
         }),
     },
   },
@@ -133,12 +134,7 @@ const CORE_PLANTS: readonly Plant[] = [
       core: (core) =>
         deciding(core, (view, input, moment) => {
           const { changes, effects, rejections } = core.decide(view, input, moment);
-          const early = changes.map((change) =>
-            change.kind === "PendingOpened" && change.item.dueAtMs > moment.nowMs + 1
-              ? { ...change, item: { ...change.item, dueAtMs: change.item.dueAtMs - 1 } }
-              : change,
-          );
-          return { changes: early, effects, rejections };
+          return { changes: changes.map((change) => shifted(change, -1, moment.nowMs)), effects, rejections };
         }),
     },
   },
@@ -148,6 +144,12 @@ const CORE_PLANTS: readonly Plant[] = [
     sabotage: { core: cancellingItself },
   },
 ];
+
+/** A sleep or wait that ends at another time. */
+function shifted(change: Change, byMs: number, nowMs: number): Change {
+  if (change.kind !== "PendingOpened" || (change.item.kind !== "sleep" && change.item.kind !== "wait")) return change;
+  return { ...change, item: { ...change.item, dueAtMs: Math.max(nowMs + 1, change.item.dueAtMs + byMs) } };
+}
 
 /** The next record is decided as if the event had come once more, under another id. */
 function cancellingItself(core: Core): Core {
@@ -183,10 +185,14 @@ const PORT_PLANTS: readonly Plant[] = [
     summary: "an effect counts as sent before the log has it",
     sabotage: {
       engine: (ports) => {
-        const { log } = ports;
+        const { log, clock } = ports;
+        const last = new Map<string, Promise<unknown>>();
         const append: Log["append"] = async (topic, partition, records) => {
-          log.append(topic, partition, records).catch(() => undefined);
-          return { baseOffset: 0 as never, appendTimeMs: ports.clock.nowMs() };
+          const at = `${topic}/${partition}`;
+          const before = last.get(at) ?? Promise.resolve();
+          const sent = before.then(() => log.append(topic, partition, records)).catch(() => undefined);
+          last.set(at, sent);
+          return { baseOffset: offset(0), appendTimeMs: clock.nowMs() };
         };
         return { ...ports, log: { ...methodsOf(log), append } };
       },

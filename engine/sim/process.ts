@@ -7,13 +7,16 @@ export interface Weather {
   /** Until when reads of the log take `lagMs` longer: lag. */
   lagUntilMs: number;
   lagMs: number;
+  /** Until when writes to the log take up to `slowWritesMsMax` longer. */
+  slowWritesUntilMs: number;
+  slowWritesMsMax: number;
 }
 
 export class SimProcess {
   readonly name: string;
-  readonly weather: Weather = { lagUntilMs: 0, lagMs: 0 };
+  readonly weather: Weather = { lagUntilMs: 0, lagMs: 0, slowWritesUntilMs: 0, slowWritesMsMax: 0 };
   /** How far its clock is ahead of virtual time, in ms; may be negative. */
-  readonly skewMs: number;
+  skewMs: number;
   alive = true;
   /** Until then nothing in it goes on: stopped by the operating system, or cut off. */
   pausedUntilMs = 0;
@@ -37,6 +40,9 @@ export class SimProcess {
     const usual = this.#rng.float();
     const delay =
       usual < 0.75 ? this.#rng.between(0, 2) : usual < 0.97 ? this.#rng.between(3, 25) : this.#rng.between(26, 400);
-    return kind === "read" && this.weather.lagUntilMs > this.#now() ? delay + this.weather.lagMs : delay;
+    const { lagUntilMs, lagMs, slowWritesUntilMs, slowWritesMsMax } = this.weather;
+    if (kind === "read") return lagUntilMs > this.#now() ? delay + lagMs : delay;
+    const isSlow = slowWritesUntilMs > this.#now() && (kind === "append" || kind === "commit" || kind === "openWriter");
+    return isSlow ? delay + this.#rng.between(0, slowWritesMsMax) : delay;
   }
 }

@@ -1,10 +1,10 @@
 /** One seed from its draw to its verdict. */
-import { encodeInbox, type InboxRecord } from "@eddy/schemas";
+import { encodeInbox, offset as toOffset, type FunctionConfig, type InboxRecord } from "@eddy/schemas";
 import { Cluster, NO_SABOTAGE, type Sabotage } from "./cluster.js";
 import { judge } from "./judge/judge.js";
 import type { Verdict } from "./model/verdict.js";
 import { Prng } from "./prng.js";
-import { APP, drawScenario, type Action, type Scenario } from "./scenario.js";
+import { drawScenario, type Action, type Scenario } from "./scenario.js";
 import { SpinError } from "./scheduler.js";
 import { Trace } from "./trace.js";
 
@@ -73,18 +73,25 @@ class Play {
   async run(): Promise<string | null> {
     const { scheduler, watch } = this.#cluster;
     await this.#cluster.start();
-    await this.#register();
-    const registered = (): boolean => watch.apps.length > 0 && watch.isApplied(1, this.#scenario.partitions);
+    const { apps, scripts, partitions } = this.#scenario;
+    for (const app of apps) {
+      const own = scripts.filter((script) => script.app === app);
+      await this.#register(
+        app,
+        own.map((script) => script.config),
+      );
+    }
+    const registered = (): boolean => watch.apps.length === apps.length && watch.isApplied(apps.length, partitions);
     await this.#until(registered, REGISTRATION_MS_MAX);
-    if (!registered()) return "the first registration is not in force after five minutes without trouble";
-    this.#cluster.trouble();
+    if (!registered()) return "the first registrations are not in force after five minutes without trouble";
+    this.#cluster.trouble.begin();
     const startMs = scheduler.nowMs;
     for (const { afterMs, action } of this.#scenario.timeline) {
       await this.#until(() => false, startMs + afterMs - scheduler.nowMs);
       await this.#act(action);
     }
     await this.#until(() => false, this.#rng.between(1_000, 60_000));
-    this.#cluster.calm();
+    this.#cluster.trouble.end();
     const stuck = await this.#comeToRest();
     if (stuck !== null) return stuck;
     return this.#stop();
@@ -116,17 +123,41 @@ class Play {
         return this.#append(partition, { kind: "cancel", runId, reason: "asked for" });
       }
       case "register":
-        return this.#register();
+        return this.#register(action.app, action.functions);
       case "garbage":
         return this.#appendBytes(action.partition, new Uint8Array([1, 0, 0xc1, 7]));
       case "tick":
         return this.#append(action.partition, { kind: "tick" });
+      case "upgrade":
+        return this.#cluster.upgrade();
+      case "bogus":
+        return this.#append(action.partition, this.#bogus());
     }
   }
 
-  #register(): Promise<void> {
-    const functions = this.#scenario.scripts.map((s) => s.config);
-    return this.#append(0, { kind: "register", config: { app: APP, functions } });
+  #register(app: string, functions: readonly FunctionConfig[]): Promise<void> {
+    return this.#append(0, { kind: "register", config: { app, functions: [...functions] } });
+  }
+
+  /** What a confused or malicious worker might say. */
+  #bogus(): InboxRecord {
+    const { alive } = this.#cluster.watch;
+    const runId = alive.length > 0 && this.#rng.chance(0.8) ? this.#rng.pick(alive) : "000no-such-run";
+    const invocation = this.#rng.between(1, 6);
+    const app = this.#rng.pick(this.#scenario.apps);
+    return this.#rng.pick<InboxRecord>([
+      { kind: "report", report: { runId, invocation, ops: [], outcome: null } },
+      {
+        kind: "report",
+        report: {
+          ...{ runId, invocation, outcome: null },
+          ops: [{ kind: "stepCompleted", stepId: "bogus", data: new Uint8Array([0x31]) }],
+        },
+      },
+      { kind: "heartbeat", app, running: [{ runId, invocation }] },
+      { kind: "delivered", app, mark: { offset: toOffset(0), index: 0 } },
+      { kind: "cancel", runId: "000no-such-run", reason: "bogus" },
+    ]);
   }
 
   async #advance(ms: number): Promise<void> {

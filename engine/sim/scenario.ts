@@ -1,6 +1,7 @@
 /** What happens in a seed besides trouble: who is there, which functions, what is sent when. */
 import type { Prng } from "./prng.js";
-import { drawFaults, type FaultPlan } from "./faults.js";
+import type { FunctionConfig } from "@eddy/schemas";
+import { CALM, drawFaults, type FaultPlan } from "./faults.js";
 import { CANCELS, drawScripts, REPLIES, TRIGGERS } from "./script/generate.js";
 import type { Script } from "./script/script.js";
 import type { Habits } from "./actors/worker.js";
@@ -10,13 +11,17 @@ import { EPOCH_MS } from "./trace.js";
 
 export type Action =
   | { readonly kind: "send"; readonly event: SimEvent }
-  /** The same event again. */
   | { readonly kind: "advance"; readonly ms: number }
   /** Cancels the run that was started last. */
   | { readonly kind: "cancelRun" }
-  | { readonly kind: "register" }
+  /** An app registers again: as before, or with other retries, triggers or timeouts. */
+  | { readonly kind: "register"; readonly app: string; readonly functions: readonly FunctionConfig[] }
   | { readonly kind: "garbage"; readonly partition: number }
-  | { readonly kind: "tick"; readonly partition: number };
+  | { readonly kind: "tick"; readonly partition: number }
+  /** A record that no honest worker writes. */
+  | { readonly kind: "bogus"; readonly partition: number }
+  /** The engines are replaced by the next version, one after the other. */
+  | { readonly kind: "upgrade" };
 
 export interface Timed {
   readonly afterMs: number;
@@ -26,6 +31,8 @@ export interface Timed {
 export interface Scenario {
   readonly partitions: number;
   readonly engines: number;
+  readonly apps: readonly string[];
+  /** Of each app. */
   readonly workers: number;
   readonly scripts: readonly Script[];
   readonly faults: FaultPlan;
@@ -34,22 +41,22 @@ export interface Scenario {
   readonly timeline: readonly Timed[];
 }
 
-export const APP = "shop";
-
 export function drawScenario(rng: Prng): Scenario {
   const partitions = rng.between(1, 4);
-  const workers = rng.between(1, 3);
+  const apps = rng.chance(0.8) ? ["shop"] : ["shop", "mail"];
+  const workers = rng.between(1, apps.length === 1 ? 3 : 2);
+  const parallel = rng.chance(0.25);
+  const scripts = apps.flatMap((app) => drawScripts(rng.fork(), app, parallel));
   return {
     partitions,
     engines: rng.between(1, 3),
+    apps,
     workers,
-    scripts: drawScripts(rng.fork(), APP, rng.chance(0.25)),
-    faults: rng.chance(0.1)
-      ? { ...drawFaults(rng), errors: 0, crashes: 0, everyMs: 1_000_000 }
-      : drawFaults(rng.fork()),
-    habits: Array.from({ length: workers }, () => drawHabits(rng)),
+    scripts,
+    faults: rng.chance(0.1) ? CALM : drawFaults(rng.fork()),
+    habits: Array.from({ length: workers * apps.length }, () => drawHabits(rng)),
     options: drawOptions(rng),
-    timeline: drawTimeline(rng.fork(), partitions),
+    timeline: drawTimeline(rng.fork(), { partitions, apps, scripts }),
   };
 }
 
@@ -80,39 +87,45 @@ interface Drawing {
   readonly rng: Prng;
   readonly keys: readonly unknown[];
   readonly sent: SimEvent[];
+  readonly of: Pick<Scenario, "partitions" | "apps" | "scripts">;
 }
 
-function drawTimeline(rng: Prng, partitions: number): readonly Timed[] {
+function drawTimeline(rng: Prng, of: Drawing["of"]): readonly Timed[] {
   const keys = ["k1", 1, "1", "k2", true].slice(0, rng.between(1, 5));
-  const drawing: Drawing = { rng, keys, sent: [] };
+  const drawing: Drawing = { rng, keys, sent: [], of };
   const lastsMs = rng.between(20, 150) * 1_000;
   const timeline: Timed[] = [];
   const moments = rng.between(6, 30);
   for (let i = 0; i < moments; i++) {
     const afterMs = rng.between(0, lastsMs);
-    timeline.push(...drawMoment(drawing, partitions).map((action) => ({ afterMs, action })));
+    timeline.push(...drawMoment(drawing).map((action) => ({ afterMs, action })));
   }
   return timeline.sort((a, b) => a.afterMs - b.afterMs);
 }
 
-function drawMoment(drawing: Drawing, partitions: number): Action[] {
-  const { rng, sent } = drawing;
+function drawMoment(drawing: Drawing): Action[] {
+  const { rng, sent, of } = drawing;
   const kind = rng.weighted([
     [14, "send"],
     [2, "burst"],
+    [0.05, "flood"],
     [sent.length > 0 ? 2 : 0, "resend"],
     [2, "advance"],
     [0.5, "cancelRun"],
-    [0.3, "register"],
+    [0.4, "register"],
     [0.5, "garbage"],
     [0.5, "tick"],
+    [1, "bogus"],
+    [0.1, "upgrade"],
   ] as const);
   switch (kind) {
     case "send":
       return [{ kind, event: drawEvent(drawing) }];
-    case "burst": {
+    case "burst":
+    case "flood": {
       const key = rng.pick(drawing.keys);
-      return Array.from({ length: rng.between(3, 12) }, () => ({ kind: "send", event: drawEvent(drawing, key) }));
+      const length = kind === "burst" ? rng.between(3, 12) : rng.between(80, 160);
+      return Array.from({ length }, () => ({ kind: "send", event: drawEvent(drawing, key) }));
     }
     case "resend": {
       const again = rng.pick(sent);
@@ -132,11 +145,30 @@ function drawMoment(drawing: Drawing, partitions: number): Action[] {
       ];
     case "garbage":
     case "tick":
-      return [{ kind, partition: rng.between(0, partitions - 1) }];
+    case "bogus":
+      return [{ kind, partition: rng.between(0, of.partitions - 1) }];
     case "cancelRun":
-    case "register":
+    case "upgrade":
       return [{ kind }];
+    case "register": {
+      const app = rng.pick(of.apps);
+      const configs = of.scripts.filter((script) => script.app === app).map((script) => script.config);
+      return [{ kind, app, functions: configs.map((config) => (rng.chance(0.5) ? config : redrawn(rng, config))) }];
+    }
   }
+}
+
+/**
+ * Another version of a function. What it listens to and starts on never grows or vanishes: senders with an older view
+ * do not route by a new path yet, and nobody routes by one that no function declares any more.
+ */
+function redrawn(rng: Prng, config: FunctionConfig): FunctionConfig {
+  return {
+    ...config,
+    retries: rng.pick([0, 1, 3]),
+    triggers: config.triggers.slice(0, rng.between(1, config.triggers.length)),
+    cancelOn: config.cancelOn.map((rule) => ({ ...rule, timeout: rng.chance(0.5) ? null : { ms: 20_000 } })),
+  };
 }
 
 function drawEvent({ rng, keys, sent }: Drawing, key: unknown = rng.pick(keys)): SimEvent {

@@ -227,7 +227,7 @@ export class Scheduler {
       op.outcome = Promise.resolve(op.act());
       op.outcome.catch(() => undefined); // whoever awaits the operation learns of it in `settle`
     } catch (error) {
-      op.outcome = Promise.reject(error as Error);
+      op.outcome = Promise.reject(error instanceof Error ? error : new Error(String(error)));
       op.outcome.catch(() => undefined);
     }
     this.#dirty = true;

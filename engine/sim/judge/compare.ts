@@ -5,6 +5,7 @@ import type { Expected, Oracle } from "../model/expectation.js";
 import { PartitionModel } from "../model/partition-model.js";
 import type { Verdict } from "../model/verdict.js";
 import { advance, type Script } from "../script/script.js";
+import { same } from "./same.js";
 import { sameBytes, type Caused, type Evidence } from "./evidence.js";
 
 export interface ModelCase {
@@ -43,7 +44,7 @@ export function compareHistory(model: PartitionModel, { history, partition }: Ev
   for (const runId of new Set([...wanted.keys(), ...actual.keys()])) {
     const [w, a] = [wanted.get(runId) ?? [], actual.get(runId) ?? []];
     for (let i = 0; i < Math.max(w.length, a.length); i++) {
-      if (w[i] !== undefined && a[i] !== undefined && lineOf(w[i]) === lineOf(a[i])) continue;
+      if (same(w[i], a[i])) continue;
       const text = `history line ${i}: expected ${lineOf(w[i])}, found ${lineOf(a[i])}`;
       verdict.add(promiseOf(w[i]?.body, a[i]?.body), text, { partition, runId });
       break; // what follows is a consequence
@@ -96,8 +97,9 @@ export function compareRequests(model: PartitionModel, { requests, partition }: 
     actual.delete(id);
     const at = { partition, offset, runId: body.runId };
     if (found === undefined) verdict.add("liveness", `request ${id} was never made`, at);
-    else if (requestText(body) !== requestText(found.body)) {
-      verdict.add("model", `request: expected ${requestText(body)}, found ${requestText(found.body)}`, at);
+    else if (!same(sorted(body), sorted(found.body))) {
+      const text = `request: expected ${canonical(sorted(body))}, found ${canonical(sorted(found.body))}`;
+      verdict.add("model", text, at);
     }
   }
   for (const [id, { cause }] of actual) {
@@ -105,10 +107,13 @@ export function compareRequests(model: PartitionModel, { requests, partition }: 
   }
 }
 
-function requestText(request: StepRequest): string {
-  const memo = request.memo.map((entry) => canonical(entry));
-  const pending = [...(request.pending ?? [])].sort();
-  return canonical({ ...request, memo, pending, stepAttempts: [...request.stepAttempts].sort() });
+/** Lists whose order means nothing, in a fixed order. */
+function sorted(request: StepRequest): StepRequest {
+  return {
+    ...request,
+    pending: [...(request.pending ?? [])].sort(),
+    stepAttempts: [...request.stepAttempts].sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
 }
 
 export function compareAborts(model: PartitionModel, { signals, partition }: Evidence, verdict: Verdict): void {

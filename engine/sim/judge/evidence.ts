@@ -47,23 +47,26 @@ export function shardPartition(runId: string, partitions: number): number {
 export interface EvidenceOf {
   readonly journal: Journal;
   readonly topics: Topics;
-  readonly app: string;
+  readonly apps: readonly string[];
   readonly partitions: number;
 }
 
 export function evidenceOf(from: EvidenceOf, partition: number, verdict: Verdict): Evidence {
-  const { journal, topics, app, partitions } = from;
+  const { journal, topics, apps, partitions } = from;
   const distinct = <T>(name: string, records: readonly LogRecord[], decode: Decode<T>): Caused<T>[] =>
     withoutRepeats({ name, partition, verdict }, records, decode);
-  const signals = journal
-    .records(topics.signals(app), 0)
-    .filter(({ value }) => shardPartition(decodeSignal(value as Uint8Array).body.runId, partitions) === partition);
+  const isOurs = ({ value }: LogRecord): boolean =>
+    shardPartition(decodeSignal(value as Uint8Array).body.runId, partitions) === partition;
+  const ofApps = <T>(of: (app: string) => readonly Caused<T>[]): readonly Caused<T>[] =>
+    apps.flatMap(of).sort((a, b) => compareCauses(a.cause, b.cause));
   return {
     partition,
     inbox: journal.records(topics.inbox, partition).map(arrived),
     history: distinct("history", journal.records(topics.history, partition), decodeHistory),
-    requests: distinct("step request", journal.records(topics.steps(app), partition), decodeStepRequest),
-    signals: distinct("signal", signals, decodeSignal),
+    requests: ofApps((app) =>
+      distinct("step request", journal.records(topics.steps(app), partition), decodeStepRequest),
+    ),
+    signals: ofApps((app) => distinct("signal", journal.records(topics.signals(app), 0).filter(isOurs), decodeSignal)),
   };
 }
 

@@ -2,7 +2,6 @@
 import { kindOf } from "../../src/core/index.js";
 import type { Cluster } from "../cluster.js";
 import { Verdict } from "../model/verdict.js";
-import { APP } from "../scenario.js";
 import { compareAborts, compareHistory, compareMemos, compareRequests, judgeExecutions, modelOf } from "./compare.js";
 import { evidenceOf, shardPartition, type Evidence } from "./evidence.js";
 import { judgeAcknowledged, judgePromises } from "./promises.js";
@@ -12,13 +11,13 @@ import { judgeDisk, judgeState } from "./state.js";
 export async function judge(cluster: Cluster, stuck: string | null): Promise<Verdict> {
   const verdict = new Verdict();
   const { facts, scripts, topics, log } = cluster;
-  const { partitions } = cluster.scenario;
+  const { partitions, apps } = cluster.scenario;
   const { journal } = log;
   if (stuck !== null) verdict.add("liveness", stuck);
   for (const failure of facts.failures) verdict.add("internal", failure);
   const all: Evidence[] = [];
   for (let partition = 0; partition < partitions; partition++) {
-    const evidence = evidenceOf({ journal, topics, app: APP, partitions }, partition, verdict);
+    const evidence = evidenceOf({ journal, topics, apps, partitions }, partition, verdict);
     all.push(evidence);
     judgePromises({ evidence, scripts, verdict });
     const model = modelOf({ evidence, partitions, verdict });
@@ -38,7 +37,7 @@ export async function judge(cluster: Cluster, stuck: string | null): Promise<Ver
   }
   judgeAcknowledged(facts, all, verdict);
   for (const snapshot of [...cluster.snapshots, ...(await cluster.lastSnapshots())]) {
-    judgeDisk({ journal, topics, partitions, verdict }, snapshot);
+    judgeDisk({ journal, topics, partitions, verdict, compacted: facts.counts.has("compaction") }, snapshot);
   }
   return verdict;
 }

@@ -2,7 +2,7 @@
  * Promises that can be read off the log directly, without the model: if model and core shared a mistake, this would
  * still see it.
  */
-import type { HistoryEntry } from "@eddy/schemas";
+import type { FunctionConfig, HistoryEntry, RegisteredApp } from "@eddy/schemas";
 import type { Facts } from "../actors/facts.js";
 import type { Verdict } from "../model/verdict.js";
 import { sameAt, scalarAt } from "../model/values.js";
@@ -150,15 +150,12 @@ const isBehind = (a: { offset: number; index: number }, b: { offset: number; ind
   a.offset === b.offset && a.index > b.index;
 
 /** G4: where the trigger's own event cancels by key for as long as the run lives, one run per key is alive. */
-function judgeAlive(
-  { evidence, scripts, verdict }: PromiseCase,
-  runs: readonly RunLines[],
-  events: readonly SeenEvent[],
-): void {
+function judgeAlive({ evidence, verdict }: PromiseCase, runs: readonly RunLines[], events: readonly SeenEvent[]): void {
   const alive = new Map<string, RunLines>();
   for (const run of runs) {
     const first = run.lines[0];
-    const rule = scripts.get(run.functionId)?.config.cancelOn.find((r) => r.timeout === null);
+    const config = configAt(evidence.inbox, run.functionId, first?.cause.offset ?? 0);
+    const rule = config?.cancelOn.find((r) => r.timeout === null);
     if (first?.body.kind !== "runStarted" || rule === undefined || rule.event !== first.body.eventName) continue;
     const value = scalarAt(events.find(({ offset }) => offset === first.cause.offset)?.body, rule.match);
     if (value === null) continue;
@@ -170,6 +167,18 @@ function judgeAlive(
     const at = { partition: evidence.partition, offset: first.cause.offset, runId: run.runId };
     verdict.add("G4", `run ${older.runId.slice(0, 8)} of the same key is still alive`, at);
   }
+}
+
+/** The function as registered when the record at `offset` was decided. */
+function configAt(inbox: readonly Arrived[], functionId: string, offset: number): FunctionConfig | undefined {
+  const [app, id] = functionId.split("/");
+  let found: RegisteredApp | undefined;
+  for (const { offset: at, record } of inbox) {
+    if (at >= offset) break;
+    if (record?.kind !== "registered" || record.config.app !== app) continue;
+    if (found === undefined || found.version < record.config.version) found = record.config;
+  }
+  return found?.functions.find((fn) => fn.id === id);
 }
 
 /** G6: what was acknowledged is in every log that must have it. */

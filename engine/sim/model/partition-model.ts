@@ -107,8 +107,8 @@ export class PartitionModel {
   dispatch(run: ModelRun, reason: "start" | "resume" | "retry" | "leaseLost"): void {
     const previous = run.invocation;
     run.invocation += 1;
-    // The handler is entered anew: that is its next attempt, whatever the reason.
-    run.pending = run.pending.filter((p) => p.kind !== "retry" || p.stepId !== "");
+    // The handler is entered anew: that is its next attempt, whatever the reason, and that of all steps that are due.
+    run.pending = run.pending.filter((p) => p.kind !== "retry" || (p.stepId !== "" && !p.isDue));
     const learned = [...run.memo.values()].slice(run.memoSent);
     this.expected.requests.push({
       offset: this.offset,
@@ -128,7 +128,7 @@ export class PartitionModel {
     });
     this.record(run, { kind: "runDispatched", invocation: run.invocation, reason });
     const index = this.oracle.requestIndex(run.runId, run.invocation, this.offset);
-    Object.assign(run, { inFlight: true, news: false, retryDue: false, memoSent: run.memo.size });
+    Object.assign(run, { inFlight: true, news: false, memoSent: run.memo.size });
     Object.assign(run, { leaseUntilMs: Infinity, heartbeats: false });
     run.cause = index === null ? null : ({ offset: this.offset, index } as ModelRun["cause"]);
   }
@@ -185,7 +185,7 @@ export class PartitionModel {
     const due: DueTimer[] = [];
     for (const run of this.runs.values()) {
       for (const pending of run.pending) {
-        if (pending.dueAtMs > this.nowMs) continue;
+        if (pending.dueAtMs > this.nowMs || (pending.kind === "retry" && pending.isDue)) continue;
         const order = `v|${run.runId}|${String(pending.no).padStart(8, "0")}`;
         due.push({ atMs: pending.dueAtMs, order, run, pending });
       }
@@ -202,6 +202,10 @@ export class PartitionModel {
       return;
     }
     if (!run.pending.includes(pending)) return;
+    if (pending.kind === "retry" && run.inFlight) {
+      pending.isDue = true;
+      return;
+    }
     run.pending = run.pending.filter((p) => p !== pending);
     if (pending.kind === "sleep" || pending.kind === "wait") {
       const { stepId, kind } = pending;
@@ -210,7 +214,6 @@ export class PartitionModel {
     }
     // The record before which it fires is still eligible.
     if (pending.kind !== "retry") run.mark = Math.max(run.mark, this.offset - 1);
-    else if (run.inFlight) run.retryDue = true;
     if (run.inFlight) return;
     this.dispatch(run, pending.kind === "start" ? "start" : pending.kind === "retry" ? "retry" : "resume");
   }
@@ -269,7 +272,7 @@ export class PartitionModel {
     const run: ModelRun = {
       ...{ runId, functionId, app, fn, trigger: event, rules, mark: this.offset },
       ...{ memo: new Map(), pending: [], pendingNo: 0, attempts: new Map(), taken: new Set() },
-      ...{ invocation: 0, inFlight: false, news: false, retryDue: false, memoSent: 0 },
+      ...{ invocation: 0, inFlight: false, news: false, memoSent: 0 },
       ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
     };
     if (this.ended.has(runId)) this.livedTwice.add(runId);

@@ -56,7 +56,7 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
       return fail(model, run, outcome);
     case "suspended":
       if (run.news) return model.dispatch(run, "resume");
-      if (run.retryDue) return model.dispatch(run, "retry");
+      if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
       if (run.pending.length > 0) return;
       return fail(model, run, {
         error: {
@@ -106,7 +106,7 @@ function retry(
     }
   }
   run.attempts.set(stepId, failed);
-  run.pending.push({ kind: "retry", no: run.pendingNo++, dueAtMs, stepId });
+  run.pending.push({ kind: "retry", no: run.pendingNo++, dueAtMs, stepId, isDue: false });
   return dueAtMs;
 }
 

@@ -22,7 +22,14 @@ export type Pending =
       readonly match: string;
     }
   /** `stepId` "" is the handler. */
-  | { readonly kind: "retry"; readonly no: number; readonly dueAtMs: number; readonly stepId: string };
+  | {
+      readonly kind: "retry";
+      readonly no: number;
+      readonly dueAtMs: number;
+      readonly stepId: string;
+      /** Its time came while a request was in flight: it is made when that ends. */
+      isDue: boolean;
+    };
 
 export interface Rule {
   readonly event: string;
@@ -49,8 +56,6 @@ export interface ModelRun {
   inFlight: boolean;
   /** Memo entries that the engine settled since the last request. */
   news: boolean;
-  /** A retry came due while a request was in flight. */
-  retryDue: boolean;
   /** Size of the memo at the last request. */
   memoSent: number;
   /** Where the request in flight was made; the index is told by the request itself. */

@@ -45,6 +45,7 @@ interface Seat {
 export class EngineProcess implements Member {
   readonly #deps: EngineDeps;
   readonly #seats = new Map<number, Seat>();
+  #stopping = false;
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
@@ -59,6 +60,7 @@ export class EngineProcess implements Member {
   }
 
   assigned(partition: number): void {
+    if (this.#stopping) return;
     const seat = this.#seats.get(partition) ?? { wanted: false, task: null, running: false };
     this.#seats.set(partition, seat);
     seat.wanted = true;
@@ -89,6 +91,7 @@ export class EngineProcess implements Member {
 
   /** Ends all tasks in good order. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     for (const [partition] of this.#seats) this.revoked(partition);
     for (const { task } of this.#seats.values()) await task?.closed;
   }
