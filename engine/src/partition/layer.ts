@@ -26,9 +26,10 @@ export class Layer {
     else change.row = row;
   }
 
-  addIndex(key: string, value: string, baseHas: () => boolean): void {
+  /** An entry belongs to one row and is added when that begins to have it: the base lacks it, unless it went here. */
+  addIndex(key: string, value: string): void {
     const change = this.index.get(key);
-    this.index.set(key, { value, baseHas: change?.baseHas ?? baseHas() });
+    this.index.set(key, { value, baseHas: change?.baseHas ?? false });
   }
 
   /** An entry that the base does not have goes without a trace. */

@@ -111,7 +111,7 @@ export class Overlay implements RowView, RowWriter {
       for (const window of this.#windows()) window.noteRemoved(entry);
     }
     for (const [entry, value] of added) {
-      this.#dirty.addIndex(entry, value, () => (this.#belowIndex(entry) ?? null) !== null);
+      this.#dirty.addIndex(entry, value);
       for (const window of this.#windows()) window.noteAdded(entry, value);
     }
   }

@@ -310,6 +310,7 @@ describe("a window of an index", () => {
     expect(window.size).toBe(4);
     window.noteAdded("t|7", "");
     window.noteAdded("t|35", "");
+    expect(window.has("t|7")).toBe(false);
     expect(window.first(10).map(([key]) => key)).toEqual(["t|0", "t|1", "t|2", "t|3", "t|35"]);
     expect(window.readFrom).toBe("t|4");
   });
