@@ -2,9 +2,8 @@
  * One ownership of a partition, from its takeover to its end: everything here is dropped as a whole. The loop reads,
  * applies, sends, and waits no longer than until the next timer or checkpoint.
  */
-import { encodeInbox, type MetaRow, type RunState } from "@eddy/schemas";
+import { encodeInbox, type RunState } from "@eddy/schemas";
 import { FUNCTIONS_KEY, PARTITION_KEY, runKey } from "../core/index.js";
-import { initialFunctionsRow, initialPartitionRow } from "../core/state/initial.js";
 import { TransientError } from "../errors/codes.js";
 import type { LogReader, LogRecord } from "../ports/log.js";
 import { retrying } from "./backoff.js";
@@ -48,10 +47,6 @@ export class Session {
         { kind: "row", key: PARTITION_KEY },
         { kind: "row", key: FUNCTIONS_KEY },
       ]);
-      if (overlay.get(PARTITION_KEY) === null) {
-        overlay.put(PARTITION_KEY, initialPartitionRow(context.core.logicVersion));
-        overlay.put(FUNCTIONS_KEY, initialFunctionsRow());
-      }
       return new Session(context, taken, overlay);
     } catch (error) {
       await taken.store.close();
@@ -67,7 +62,7 @@ export class Session {
     const onFailure = (error: Error): void => this.#break(error);
     const { log, clock, meter, options } = context;
     this.#sender = new EffectSender({ log, clock, meter, options, onFailure });
-    const meta: MetaRow = { ...taken.meta, incarnation: taken.meta.incarnation + 1 };
+    const { meta } = taken;
     const pace = {
       boundary: (bytes: number, records: number) => this.#boundary(bytes, records),
       isStopping: () => this.#stopping,

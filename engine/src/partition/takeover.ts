@@ -1,22 +1,28 @@
 /**
  * Takes a partition over, in this order: fence the former owner's checkpoints, take the end of the changelog, bring the
- * store up to it, check that the inbox still has what comes next. Never redoes what the former owner may have half done.
+ * store up to it, check that the inbox still has what comes next, begin. Never redoes what the former owner may have
+ * half done.
+ *
+ * To begin is to commit meta with the next incarnation, before anything is decided. It proves that nobody has fenced us
+ * meanwhile: a newer owner's checkpoint, and a compaction after it, may have taken away rows that we were still to read.
+ * And it says by which logic a partition that has seen nothing is decided from its first record on.
  */
-import { decodeMeta, offset, BadRecordError, type MetaRow, type Offset } from "@eddy/schemas";
-import { META_KEY } from "../core/index.js";
+import { decodeMeta, encodeMeta, encodeRow, offset, BadRecordError, type MetaRow, type Offset } from "@eddy/schemas";
+import { FUNCTIONS_KEY, META_KEY, PARTITION_KEY } from "../core/index.js";
+import { initialFunctionsRow, initialPartitionRow } from "../core/state/initial.js";
 import { ConfigError, OffsetOutOfRangeError, StateCorruptedError } from "../errors/codes.js";
 import type { ChangelogWriter, OffsetRange } from "../ports/log.js";
 import type { Store } from "../ports/store.js";
 import { coreTopicSpecs } from "../topics.js";
 import type { TaskContext } from "./deps.js";
 import { restore } from "./restore.js";
-import { decodePosition, POSITION_KEY, type StorePosition } from "./store-position.js";
+import { decodePosition, encodePosition, POSITION_KEY, type StorePosition } from "./store-position.js";
 
 export interface TakenOver {
   readonly writer: ChangelogWriter;
   readonly store: Store;
   readonly position: StorePosition;
-  /** As the changelog has it; of a partition that has seen nothing, zeros. */
+  /** As the changelog has it, but of the next incarnation. */
   readonly meta: MetaRow;
   /** End of the inbox at the takeover: what lies before it was, perhaps, decided by a former owner. */
   readonly inboxEnd: Offset;
@@ -42,10 +48,12 @@ export async function takeOver(context: TaskContext, wishes: TakeoverWishes): Pr
     const opened = await openStore(context, range, wishes);
     store = opened.store;
     const position = await restore(context, { ...opened, end: range.end, signal: wishes.signal });
-    const meta = await readMeta(context, store);
+    const former = await readMeta(context, store);
     const inbox = await log.offsets(topics.inbox, partition);
+    const meta = { ...(former ?? freshMeta(context)), incarnation: (former?.incarnation ?? 0) + 1 };
     checkInbox(context, meta, inbox);
-    return { writer, store, position, meta, inboxEnd: inbox.end };
+    const begun = await begin(context, { writer, store, position, meta, isFresh: former === null });
+    return { writer, store, position: begun, meta, inboxEnd: inbox.end };
   } catch (error) {
     await store?.close();
     await writer.close();
@@ -113,12 +121,34 @@ function wipeReason(
   return null;
 }
 
-async function readMeta({ core, partition }: TaskContext, store: Store): Promise<MetaRow> {
-  const [bytes] = await store.getMany([META_KEY]);
-  const version = core.logicVersion;
-  if (bytes === undefined) {
-    return { nextOffset: 0, index: 0, rawMs: 0, lastTimer: "", logic: version, incarnation: 0 };
+interface Beginning extends Pick<TakenOver, "writer" | "store" | "position" | "meta"> {
+  /** The partition has seen nothing: it gets its first rows. */
+  readonly isFresh: boolean;
+}
+
+/** @returns the store's position. @throws FencedError, TransientError */
+async function begin({ core, clock }: TaskContext, given: Beginning): Promise<StorePosition> {
+  const { writer, store, meta, isFresh } = given;
+  const puts: [string, Uint8Array][] = [[META_KEY, encodeMeta(meta)]];
+  if (isFresh) {
+    puts.push([PARTITION_KEY, encodeRow("partition", initialPartitionRow(core.logicVersion))]);
+    puts.push([FUNCTIONS_KEY, encodeRow("functions", initialFunctionsRow())]);
   }
+  const changelogOffset = await writer.commit(puts.map(([key, value]) => ({ key, value })));
+  const position = { ...given.position, changelogOffset, completeAtMs: clock.nowMs() };
+  await store.write({ puts: [...puts, [POSITION_KEY, encodePosition(position)]], deletes: [] });
+  return position;
+}
+
+function freshMeta({ core }: TaskContext): MetaRow {
+  return { nextOffset: 0, index: 0, rawMs: 0, lastTimer: "", logic: core.logicVersion, incarnation: 0 };
+}
+
+/** @returns null: the partition has seen nothing. */
+async function readMeta({ core, partition }: TaskContext, store: Store): Promise<MetaRow | null> {
+  const [bytes] = await store.getMany([META_KEY]);
+  if (bytes === undefined) return null;
+  const version = core.logicVersion;
   const meta = metaOf(bytes);
   const readable = [version - 1, version].filter((n) => n >= 1);
   if (!readable.includes(meta.logic)) {

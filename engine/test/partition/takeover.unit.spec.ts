@@ -59,8 +59,7 @@ describe("a takeover", () => {
     await world.send(1, { do: "end", run: "a" });
     await world.applied(task);
     await task.stop();
-    // The takeover in between had nothing to save.
-    expect((await world.checkpoints()).at(-1)).toMatchObject({ nextOffset: 3, incarnation: 2 });
+    expect((await world.checkpoints()).at(-1)).toMatchObject({ nextOffset: 3, incarnation: 3 });
   });
 
   it("restores an empty store from the changelog, byte for byte (G7)", async () => {
@@ -108,19 +107,49 @@ describe("a takeover", () => {
 
   it("wipes a store below the changelog's start", async () => {
     const world = await used();
-    await setPosition(world, { changelogOffset: offset(1) });
+    await setPosition(world, { changelogOffset: offset(0) });
     const log = world.log.session();
     const offsets = log.offsets.bind(log);
     log.offsets = async (topic, partition) => {
       const range = await offsets(topic, partition);
-      return topic === topics.changelog ? { ...range, start: offset(2) } : range;
+      return topic === topics.changelog ? { ...range, start: offset(1) } : range;
     };
     await plantRow(world);
     const task = await world.started({ log });
     await task.stop();
     expect(world.logged.of("warn")).toMatchObject([
-      { fields: { reason: "its position 1 is below the changelog's 2" } },
+      { fields: { reason: "its position 0 is below the changelog's 1" } },
     ]);
+  });
+
+  it("begins with a commit: one that was fenced while it restored decides nothing (G10)", async () => {
+    const world = await used();
+    const log = world.log.session();
+    const offsets = log.offsets.bind(log);
+    log.offsets = async (topic, partition) => {
+      const range = await offsets(topic, partition);
+      if (topic === topics.inbox) await world.log.openChangelogWriter(topics.changelog, 0);
+      return range;
+    };
+    const history = (await world.history()).length;
+    await world.send(1, { do: "end", run: "a" });
+    const task = world.task({ log });
+    await expect(task.start()).rejects.toMatchObject({ code: "FENCED" });
+    expect(await world.history()).toHaveLength(history);
+  });
+
+  it("writes the logic version of a new partition before it decides anything", async () => {
+    const world = await World.make();
+    const { log, commits } = heldLog(world);
+    commits.push("failBefore");
+    await world.send(1, { do: "sleep", run: "a", ms: [5] });
+    const task = world.task({ log, options: { takeoversMax: 1 } });
+    await expect(task.start()).rejects.toMatchObject({ code: "TRANSIENT" });
+    expect(await world.history()).toEqual([]);
+    const next = await world.started();
+    await world.applied(next);
+    await next.stop();
+    expect(await world.checkpoints()).toMatchObject([{ nextOffset: 0, logic: 1 }, { nextOffset: 1 }]);
   });
 
   it.each([

@@ -14,7 +14,10 @@ describe("a partition task", () => {
     expect(task.status).toBe("stopped");
     expect(await world.history()).toMatchObject([{ cause: "0.0", runId: "a", what: "started" }]);
     expect([...(await dumpOf(world.stores)).keys()]).toEqual(["f", "p", "r|a", "t|v|0001700000000051|r|a|00000000"]);
-    expect(await world.checkpoints()).toMatchObject([{ nextOffset: 1, index: 0, lastTimer: "", incarnation: 1 }]);
+    expect(await world.checkpoints()).toMatchObject([
+      { nextOffset: 0 },
+      { nextOffset: 1, index: 0, lastTimer: "", incarnation: 1 },
+    ]);
     await settle();
   });
 });
