@@ -19,7 +19,7 @@ import { InboxLanes } from "./dispatch/inbox-lanes.js";
 import { runStatesOf } from "./dispatch/run-states.js";
 import { WorkerGate } from "./dispatch/worker-gate.js";
 import { DataDirError } from "./errors/codes.js";
-import { DevClock } from "./gateway/dev-clock.js";
+import { DevClock, type PartitionClock } from "./gateway/dev-clock.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { Readiness } from "./gateway/http-routes.js";
 import { EventSender } from "./gateway/send-events.js";
@@ -37,6 +37,8 @@ import { coreTopicSpecs, topicsOf, type Topics } from "./topics.js";
 /** The one namespace of `eddy dev`. */
 const NAMESPACE = "dev";
 
+/** How often it is looked whether a partition has caught up, in ms. */
+const CATCH_UP_LOOK_MS = 5;
 /** How long history entries are gathered, in ms: nobody notices, and a busy engine stores a tenth of the batches. */
 const HISTORY_GATHER_MS = 10;
 
@@ -90,6 +92,8 @@ class RunningEngine implements Engine {
   /** What has been started, in order; ended in the reverse one. */
   readonly #started: { readonly name: string; readonly end: () => Promise<void> }[] = [];
   #tasks: readonly PartitionTask[] = [];
+  /** By partition: has it applied all that its inbox held when it started? Before that, what it tells is old. */
+  readonly #isCaughtUp: boolean[] = [];
   #tailers: readonly HistoryTailer[] = [];
   #registry: RegistryView | null = null;
   #gate: WorkerGate | null = null;
@@ -112,7 +116,7 @@ class RunningEngine implements Engine {
     this.#makeTasks(log, stores);
     await this.#startGateway(log, registry);
     await Promise.allSettled([
-      ...this.#tasks.map((task) => task.start()),
+      ...this.#tasks.map((task, partition) => this.#startTask(log, task, partition)),
       ...this.#tailers.map((tailer) => tailer.start()),
     ]);
     this.#isStarted = true;
@@ -215,6 +219,28 @@ class RunningEngine implements Engine {
     this.#onEnd("partitions", () => all(this.#tasks.map((task) => task.stop())));
   }
 
+  /** Resolves when the partition has applied all that its inbox held at the call, or has ended. */
+  async #startTask(log: Log, task: PartitionTask, partition: number): Promise<void> {
+    const { end } = await log.offsets(this.#topics.inbox, partition);
+    await task.start();
+    while (task.time().processedOffset < end - 1) {
+      if (task.status === "failed" || task.status === "stopped") return;
+      await this.#clock.sleep(CATCH_UP_LOOK_MS);
+    }
+    this.#isCaughtUp[partition] = true;
+  }
+
+  /** The task's clock, which runs for others only once it is no longer that of some time ago. */
+  #clockOf(task: PartitionTask, partition: number): PartitionClock {
+    const isCaughtUp = (): boolean => this.#isCaughtUp[partition] === true;
+    return {
+      get status() {
+        return task.status === "running" && !isCaughtUp() ? "starting" : task.status;
+      },
+      time: () => task.time(),
+    };
+  }
+
   /** One partition ends; the others go on, and readiness says so. */
   async #reportEnd(task: PartitionTask, partition: number): Promise<void> {
     await task.closed;
@@ -228,7 +254,11 @@ class RunningEngine implements Engine {
     const base = { log, clock: this.#clock, logger: this.#logger, meter: this.#meter };
     const lanes = new InboxLanes({ ...base, topic: topics.inbox, partitions });
     this.#onEnd("inbox lanes", () => lanes.close());
-    const devClock = new DevClock({ ...base, topic: topics.inbox, partitions: this.#tasks });
+    const devClock = new DevClock({
+      ...base,
+      topic: topics.inbox,
+      partitions: this.#tasks.map((task, partition) => this.#clockOf(task, partition)),
+    });
     const gate = new WorkerGate({ ...base, topics, lanes, registry, states: runStatesOf(this.#tasks, this.#clock) });
     this.#gate = gate;
     const sender = new EventSender({

@@ -37,8 +37,11 @@ export class DevClock {
     return running.length === 0 ? 0 : Math.min(...running.map((partition) => partition.time().advanceMs));
   }
 
-  /** Stream time at this moment. */
+  /** Stream time at this moment. @throws RequestError UNAVAILABLE while a partition is being taken over. */
   now(): ClockReply {
+    if (this.#deps.partitions.some(({ status }) => status === "starting")) {
+      throw new RequestError("UNAVAILABLE", "the partitions are being taken over; try again");
+    }
     const { advanceMs } = this;
     const nowMs = this.#deps.clock.nowMs() + advanceMs;
     return { now: new Date(nowMs).toISOString(), nowMs, advancedMs: advanceMs };

@@ -282,6 +282,16 @@ describe("HTTP", () => {
       expect(reply).toEqual({ now: new Date(nowMs).toISOString(), nowMs, advancedMs: 60_000 });
     });
 
+    it("shows no time while a partition is being taken over, and the others' when one has failed", async () => {
+      (partitions[1] as FakePartition).status = "starting";
+      const reply = await fetch(`${url}/dev/clock`);
+      expect(reply.status).toBe(503);
+      expect(reply.headers.get("retry-after")).toBe("1");
+      (partitions[1] as FakePartition).status = "failed";
+      for (const partition of [0, 2, 3]) (partitions[partition] as FakePartition).advanceMs = 7;
+      expect(await (await fetch(`${url}/dev/clock`)).json()).toMatchObject({ advancedMs: 7 });
+    });
+
     it("writes an advance to every partition and answers when all have applied it", async () => {
       const asked = post("/dev/clock/advance", '{"by":"24h"}');
       let isAnswered = false;
