@@ -129,7 +129,6 @@ function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: stri
       else plan.row(runKey(runId));
     }
   }
-  plan.row(keptEventKey(routeKey, plan.moment.offset));
   return endings;
 }
 

@@ -1,9 +1,9 @@
 /**
  * The rows of a partition as `decide` sees them. From top to bottom:
  *
+ *   pinned    read or written in the batch at hand, absent ones too cleared after each batch
  *   dirty     changed since the last freeze                         bounded by checkpoints
  *   frozen    changed before it: a checkpoint is writing them       gone when the store has them
- *   pinned    read for the batch at hand, absent keys included      cleared after each batch
  *   resident  the partition's and the functions' rows               two rows
  *   cache     clean rows used lately                                bounded in bytes (G11)
  *   store
@@ -38,6 +38,8 @@ const DECODED_FACTOR = 3;
 const CACHE_ENTRY_BYTES = 256;
 
 const text = new TextDecoder();
+/** A row that is known not to be there. */
+const ABSENT = Symbol("absent");
 
 /** What a checkpoint writes. */
 export interface FrozenChanges {
@@ -49,7 +51,8 @@ export interface FrozenChanges {
 export class Overlay implements RowView, RowWriter {
   readonly #store: Store;
   readonly #cache: LRUCache<RowKey, { readonly row: Row | null }>;
-  readonly #pinned = new Map<RowKey, Row | null>();
+  /** Always the newest value: what is put is pinned too, so most reads end here. */
+  readonly #pinned = new Map<RowKey, Row | typeof ABSENT>();
   readonly #pinnedIndex = new Map<string, string | null>();
   readonly #scans = new Map<string, IndexWindow>();
   readonly #watched: IndexWindow[] = [];
@@ -103,8 +106,10 @@ export class Overlay implements RowView, RowWriter {
   #change(key: RowKey, after: Row | null): void {
     const before = this.#known(key, false);
     invariant(before !== undefined || isKind(key, "keptEvent"), "a row is read before it is changed", { key });
-    // Without having read it, only a kept event is deleted, and it has no index entries.
-    this.#dirty.setRow(key, after, () => before !== null);
+    // Kept events alone are not read before. They have no index entries, and their key carries the offset of the record
+    // at hand: one that is put is new, one that is deleted may be stored.
+    this.#dirty.setRow(key, after, () => (before === undefined ? after === null : before !== null));
+    this.#pinned.set(key, after ?? ABSENT);
     const { removed, added } = indexDiff(key, before ?? null, after);
     for (const entry of removed) {
       this.#dirty.removeIndex(entry);
@@ -192,7 +197,6 @@ export class Overlay implements RowView, RowWriter {
     this.#frozen = null;
     this.#thaws++;
     for (const [key, { row }] of layer.rows) {
-      if (this.#pinned.has(key)) this.#pinned.set(key, row);
       if (isResident(key)) this.#resident.set(key, row);
       else if (row === null) this.#cache.delete(key);
       else this.#remember(key, row, bytesOf(key));
@@ -202,16 +206,14 @@ export class Overlay implements RowView, RowWriter {
     });
   }
 
-  /** @returns undefined: not loaded. `pin` keeps what only the cache has until the batch ends. */
+  /** @returns undefined: not loaded. `pin` makes the next read of the batch a short one, and keeps what is found. */
   #known(key: RowKey, pin: boolean): Row | null | undefined {
+    const pinned = this.#pinned.get(key);
+    if (pinned !== undefined) return pinned === ABSENT ? null : pinned;
     const change = this.#dirty.rows.get(key) ?? this.#frozen?.rows.get(key);
-    if (change !== undefined) return change.row;
-    const held = this.#pinned.get(key) ?? this.#resident.get(key);
-    if (held !== undefined) return held;
-    if (this.#pinned.has(key) || this.#resident.has(key)) return null;
-    const cached = this.#cache.get(key);
-    if (cached !== undefined && pin) this.#pinned.set(key, cached.row);
-    return cached?.row;
+    const row = change === undefined ? (this.#resident.get(key) ?? this.#cache.get(key)?.row) : change.row;
+    if (row !== undefined && pin) this.#pinned.set(key, row ?? ABSENT);
+    return row;
   }
   #knownIndex(key: string): string | null | undefined {
     const change = this.#dirty.index.get(key);
@@ -235,7 +237,7 @@ export class Overlay implements RowView, RowWriter {
     if (isResident(key)) {
       this.#resident.set(key, row);
     } else {
-      this.#pinned.set(key, row);
+      this.#pinned.set(key, row ?? ABSENT);
       this.#remember(key, row, bytes?.length ?? 0);
     }
   }

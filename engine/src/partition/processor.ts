@@ -20,7 +20,7 @@ import {
   type MetaRow,
   type Offset,
 } from "@eddy/schemas";
-import { PARTITION_KEY, type Input, type Moment, type Row } from "../core/index.js";
+import { PARTITION_KEY, type Input, type Moment, type Row, type Timer } from "../core/index.js";
 import { ClockAheadError, EddyError, InvariantViolation, invariant } from "../errors/codes.js";
 import type { LogRecord } from "../ports/log.js";
 import type { TaskContext } from "./deps.js";
@@ -121,8 +121,9 @@ export class Processor {
         }
         const advanceMs = this.#advanceMs;
         this.timers.passed(this.instant);
-        for (let loading; (loading = this.#missing(item.input)) !== null;) await loading;
-        this.#apply(item);
+        const moment = this.#moment();
+        for (let loading; (loading = this.#missing(item.input, moment)) !== null;) await loading;
+        this.#apply(item, moment);
         if (this.#advanceMs !== advanceMs && (await this.#fireDue("after")) === "stopped") return;
       } else if ((await this.#fireDue("after")) === "stopped") {
         return;
@@ -177,7 +178,8 @@ export class Processor {
     const now = this.instant;
     for (let turns = 0; ; turns++) {
       if (this.timers.needsFill(now)) await this.timers.fill(now, turnMax);
-      const planned = this.timers.upcoming(now, turnMax).map((timer) => this.#planned({ kind: "timerDue", timer }));
+      const moment = this.#moment();
+      const planned = this.timers.upcoming(now, turnMax).map((timer) => ({ input: timerDue(timer), moment }));
       const loading = this.#prefetch.load(planned);
       if (loading !== null) await loading;
       const { fired, last } = await this.#fireTurn(now, turnMax);
@@ -201,19 +203,20 @@ export class Processor {
       if (this.timers.needsFill(now)) await this.timers.fill(now, turnMax);
       const due = this.timers.head(now);
       if (due === null) return { fired, last: null };
-      const input = { kind: "timerDue", timer: due.timer } as const;
-      for (let loading; (loading = this.#missing(input)) !== null;) await loading;
+      const input = timerDue(due.timer);
+      const moment = this.#moment();
+      for (let loading; (loading = this.#missing(input, moment)) !== null;) await loading;
       this.timers.passedTimer(due, now);
-      this.#decide(input);
+      this.#decide(input, moment);
       invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
       last = due;
     }
     return { fired: turnMax, last };
   }
 
-  #apply({ record, input, problem }: Item): void {
+  #apply({ record, input, problem }: Item, moment: Moment): void {
     if (input !== null) {
-      this.#decide(input);
+      this.#decide(input, moment);
       return;
     }
     const { sender, context } = this.#deps;
@@ -227,10 +230,9 @@ export class Processor {
   }
 
   /** Decides and applies. Everything that it reads is loaded. */
-  #decide(input: Input): void {
+  #decide(input: Input, moment: Moment): void {
     const { overlay, sender, context } = this.#deps;
     const { core, topics, partition, meter, logger } = context;
-    const moment = this.#moment();
     try {
       const decision = core.decide(overlay, input, moment);
       for (const change of decision.changes) core.evolve(overlay, change);
@@ -263,11 +265,11 @@ export class Processor {
     const planned: Planned[] = [];
     for (const { record, input } of items) {
       rawMs = Math.max(rawMs, record.appendTimeMs);
-      if (input !== null) planned.push(this.#planned(input, { offset: record.offset, rawMs, advanceMs }));
+      if (input !== null) planned.push({ input, moment: this.#moment(record.offset, rawMs) });
     }
     const { timersPerTurnMax } = this.#deps.context.options;
     for (const timer of this.timers.upcoming({ rawMs, advanceMs }, timersPerTurnMax)) {
-      planned.push(this.#planned({ kind: "timerDue", timer }, { offset: this.#nextOffset, rawMs, advanceMs }));
+      planned.push({ input: timerDue(timer), moment: this.#moment(this.#nextOffset, rawMs) });
     }
     const loading = this.#prefetch.load(planned);
     if (loading !== null) await loading;
@@ -277,24 +279,14 @@ export class Processor {
    * @returns null when the input can be decided, at once. Asked again after each await: a checkpoint that ended
    * meanwhile has handed its rows to the cache, which may have let go of them.
    */
-  #missing(input: Input | null): Promise<void> | null {
-    return input === null ? null : this.#prefetch.load([this.#planned(input)]);
+  #missing(input: Input | null, moment: Moment): Promise<void> | null {
+    return input === null ? null : this.#prefetch.load([{ input, moment }]);
   }
 
-  #planned(input: Input, at?: Instant & { readonly offset: Offset }): Planned {
-    return { input, moment: this.#moment(at) };
-  }
-
-  #moment(at: Instant & { readonly offset: Offset } = { ...this.instant, offset: this.#nextOffset }): Moment {
+  #moment(offset = this.#nextOffset, rawMs = this.#rawMs): Moment {
     const { partition, partitions } = this.#deps.context;
-    return {
-      partition,
-      partitions,
-      offset: at.offset,
-      effectIndex: this.#index,
-      nowMs: streamTime(at.rawMs + at.advanceMs),
-      rawMs: rawTime(at.rawMs),
-    };
+    const nowMs = streamTime(rawMs + this.#advanceMs);
+    return { partition, partitions, offset, effectIndex: this.#index, nowMs, rawMs: rawTime(rawMs) };
   }
 
   #partitionRow(): Row<"partition"> {
@@ -302,6 +294,10 @@ export class Processor {
     invariant(row !== null, "a partition has a partition row from its first takeover on");
     return row;
   }
+}
+
+function timerDue(timer: Timer): Input {
+  return { kind: "timerDue", timer };
 }
 
 function decodeItem(record: LogRecord): Item {
