@@ -128,6 +128,16 @@ describe("the overlay", () => {
     expect(overlay.freeze().rows).toEqual([[keptEventKey("route", 7), null]]);
   });
 
+  it("takes a kept event that is put unread for a new one", async () => {
+    const { overlay } = await opened();
+    const event = { eventId: "e", atMs: 1, payload: new Uint8Array() };
+    overlay.put(keptEventKey("route", 7), event);
+    overlay.put(keptEventKey("route", 8), event);
+    overlay.delete(keptEventKey("route", 8));
+    expect(overlay.get(keptEventKey("route", 7))).toEqual(event);
+    expect(overlay.freeze().rows).toEqual([[keptEventKey("route", 7), event]]);
+  });
+
   it("removes an index entry that was replaced and came back", async () => {
     const { overlay, store } = await opened();
     await store.write({
