@@ -86,6 +86,14 @@ describe("cart reminder", () => {
     expect(s.runs).toHaveLength(2);
   });
 
+  it.each([{ atMs: 1 }, { ms: 0 }])("takes a rule that is over before the run begins for none: %o", (timeout) => {
+    const s = new Scenario([{ ...cart, cancelOn: [{ event: "cart/added", match: "data.cart", timeout }] }]);
+    s.send("cart/added", { cart: "c1" });
+    s.send("cart/added", { cart: "c1" }, { afterMs: 0 });
+    expect(s.runs).toHaveLength(2);
+    expect(s.runs.flatMap((run) => run.subscriptions.map(({ purpose }) => purpose))).toEqual(["wait", "wait"]);
+  });
+
   it("drops what a worker reports after the cancel (G3)", () => {
     const { s, request } = waitingCart();
     s.send("cart/added", { cart: "c1" });

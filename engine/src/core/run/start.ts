@@ -1,8 +1,7 @@
 /** A run begins: its row, its cancel rules, its interest in the events that its function may wait for. */
-import { partitionOf, type InboxRecordOf, type RunRow } from "@eddy/schemas";
+import { partitionOf, type InboxRecordOf, type RunRow, type Timeout } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import type { Candidate } from "../route/event-plan.js";
-import { deadlineOf } from "../timer/deadline.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
 import { foreignKeyError } from "./foreign.js";
@@ -43,9 +42,15 @@ export function startRun(draft: Draft, candidate: Candidate, event: InboxRecordO
       endRun(draft, draft.run(runId), { kind: "failed", error: foreignKeyError(match) });
       return;
     }
-    const expiresAtMs = timeout === null ? null : deadlineOf(timeout, nowMs);
+    const expiresAtMs = timeout === null ? null : expiryOf(timeout, nowMs);
+    if (expiresAtMs !== null && expiresAtMs <= nowMs) continue; // The rule is over before it begins.
     if (!openSubscription(draft, runId, { purpose, routeKey, expiresAtMs })) return;
   }
   if (dueAtMs > nowMs) draft.emit({ kind: "PendingOpened", runId, item: { kind: "start", no: 0, dueAtMs } });
   else dispatch(draft, runId, "start");
+}
+
+/** Until when a cancel rule acts, exclusive. No timer hangs on it, so it may be now. */
+function expiryOf(timeout: Timeout, nowMs: number): number {
+  return "ms" in timeout ? nowMs + timeout.ms : timeout.atMs;
 }
