@@ -7,7 +7,7 @@ import { completed, done, failedOp, HOUR, parsed, Scenario, waitOp } from "./sce
 describe("steps", () => {
   it("drops the whole report of a superseded invocation (G5)", () => {
     const { s, request } = waitingReview();
-    s.apply({ kind: "delivered", app: "shop", mark: { offset: s.nextOffset - 1, index: 1_000 } as never });
+    s.apply({ kind: "delivered", app: "shop", mark: { offset: s.nextOffset - 1, index: 1_000 } });
     s.tick(LEASE_MS);
     expect(s.lastRequest().invocation).toBe(2);
     s.report(request, [completed("request")], null);
@@ -17,7 +17,7 @@ describe("steps", () => {
 
   it("keeps a lease alive by heartbeats, in raw time, whatever the clock is advanced by", () => {
     const { s, request } = waitingReview();
-    s.apply({ kind: "delivered", app: "shop", mark: { offset: s.nextOffset - 1, index: 1_000 } as never });
+    s.apply({ kind: "delivered", app: "shop", mark: { offset: s.nextOffset - 1, index: 1_000 } });
     s.apply({ kind: "advance", ms: 24 * HOUR });
     for (let i = 0; i < 5; i++) {
       s.apply({ kind: "heartbeat", app: "shop", running: [{ runId: request.runId, invocation: 1 }] }, LEASE_MS - 2);
