@@ -19,8 +19,8 @@ const PLANT_SEEDS_MAX = 400;
 async function one(seed: number, plant: Plant | undefined): Promise<boolean> {
   const report = await runSeed({ seed, print: (line) => console.log(line), ...plant });
   const { verdict, scenario, traceHash, operations, runs, lastedMs, counts } = report;
-  const { partitions, engines, apps, workers, scripts, faults, habits, options } = scenario;
-  console.log(JSON.stringify({ partitions, engines, apps, workers, faults, habits, options }));
+  const { partitions, engines, apps, workers, scripts, faults, habits, options, limits } = scenario;
+  console.log(JSON.stringify({ partitions, engines, apps, workers, faults, habits, options, limits }));
   for (const { config, nodes } of scripts) console.log(JSON.stringify({ ...config, nodes }));
   console.log(JSON.stringify(Object.fromEntries(counts)));
   console.log(`seed ${seed}: trace ${traceHash}, ${operations} operations, ${runs} runs, ${lastedMs / 1_000} s`);

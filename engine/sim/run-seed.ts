@@ -5,6 +5,7 @@ import { judge } from "./judge/judge.js";
 import type { Verdict } from "./model/verdict.js";
 import { Prng } from "./prng.js";
 import { drawScenario, type Action, type Scenario } from "./scenario.js";
+import { withRowLimits } from "./row-limits.js";
 import { SpinError } from "./scheduler.js";
 import { Trace } from "./trace.js";
 
@@ -29,17 +30,21 @@ export interface SeedReport {
   readonly counts: ReadonlyMap<string, number>;
 }
 
-export async function runSeed({ seed, print, sabotage, adjust }: SeedOptions): Promise<SeedReport> {
-  const rng = new Prng(seed);
+export function runSeed(options: SeedOptions): Promise<SeedReport> {
+  const rng = new Prng(options.seed);
   const drawn = drawScenario(rng.fork());
-  const scenario = adjust?.(drawn) ?? drawn;
+  const scenario = options.adjust?.(drawn) ?? drawn;
+  return withRowLimits(scenario.limits, () => play(options, scenario, rng));
+}
+
+async function play({ seed, print, sabotage }: SeedOptions, scenario: Scenario, rng: Prng): Promise<SeedReport> {
   const trace = new Trace(print ?? null);
   const cluster = new Cluster(scenario, rng.fork(), trace, sabotage ?? NO_SABOTAGE);
   const startMs = cluster.scheduler.nowMs;
-  const play = new Play(cluster, scenario, rng.fork());
+  const course = new Course(cluster, scenario, rng.fork());
   let stuck: string | null = null;
   try {
-    stuck = await play.run();
+    stuck = await course.run();
   } catch (error) {
     if (!(error instanceof SpinError)) throw error;
     stuck = error.message;
@@ -58,7 +63,7 @@ const REGISTRATION_MS_MAX = 300_000;
 const ROUNDS_MAX = 120;
 const ADVANCES_MS = [5_000, 60_000, 600_000, 7_200_000, 26 * 3_600_000] as const;
 
-class Play {
+class Course {
   readonly #cluster: Cluster;
   readonly #scenario: Scenario;
   readonly #rng: Prng;

@@ -7,6 +7,7 @@ import type { Script } from "./script/script.js";
 import type { Habits } from "./actors/worker.js";
 import type { SimEvent } from "./actors/send.js";
 import type { PartitionOptions } from "../src/partition/options.js";
+import type { RowLimits } from "./row-limits.js";
 import { EPOCH_MS } from "./trace.js";
 
 export type Action =
@@ -14,7 +15,7 @@ export type Action =
   | { readonly kind: "advance"; readonly ms: number }
   /** Cancels the run that was started last. */
   | { readonly kind: "cancelRun" }
-  /** An app registers again: as before, or with other retries, triggers or timeouts. */
+  /** An app registers again: as before, or with other retries and timeouts. */
   | { readonly kind: "register"; readonly app: string; readonly functions: readonly FunctionConfig[] }
   | { readonly kind: "garbage"; readonly partition: number }
   | { readonly kind: "tick"; readonly partition: number }
@@ -38,6 +39,7 @@ export interface Scenario {
   readonly faults: FaultPlan;
   readonly habits: readonly Habits[];
   readonly options: Partial<PartitionOptions>;
+  readonly limits: RowLimits;
   readonly timeline: readonly Timed[];
 }
 
@@ -56,6 +58,7 @@ export function drawScenario(rng: Prng): Scenario {
     faults: rng.chance(0.1) ? CALM : drawFaults(rng.fork()),
     habits: Array.from({ length: workers * apps.length }, () => drawHabits(rng)),
     options: drawOptions(rng),
+    limits: { subscriptionsPerChunkMax: rng.pick([20, 64]), idsPerChunkMax: rng.pick([8, 256]) },
     timeline: drawTimeline(rng.fork(), { partitions, apps, scripts }),
   };
 }
@@ -67,6 +70,7 @@ function drawHabits(rng: Prng): Habits {
     late: rng.chance(0.2) ? 0.1 : 0,
     merges: rng.chance(0.4),
     splits: rng.chance(0.2),
+    ignoresPending: rng.chance(0.15),
   };
 }
 
@@ -80,6 +84,8 @@ function drawOptions(rng: Prng): Partial<PartitionOptions> {
     timersPerTurnMax: rng.pick([1, 2, 1_000]),
     cacheBytesMax: rng.pick([1_000, 10_000, 64 * 1_048_576]),
     unackedEffectsMax: rng.pick([2, 20, 20_000]),
+    triesMax: rng.pick([2, 60, 60]),
+    takeoversMax: rng.pick([2, 5]),
   };
 }
 
@@ -166,7 +172,6 @@ function redrawn(rng: Prng, config: FunctionConfig): FunctionConfig {
   return {
     ...config,
     retries: rng.pick([0, 1, 3]),
-    triggers: config.triggers.slice(0, rng.between(1, config.triggers.length)),
     cancelOn: config.cancelOn.map((rule) => ({ ...rule, timeout: rng.chance(0.5) ? null : { ms: 20_000 } })),
   };
 }

@@ -33,7 +33,7 @@ export class Invocation {
     this.#worker = worker;
     this.#request = request;
     this.#running = running;
-    this.#handedOver = new Set(request.pending);
+    this.#handedOver = new Set(worker.deps.habits.ignoresPending ? [] : request.pending);
   }
 
   async run(): Promise<void> {
@@ -110,13 +110,13 @@ export class Invocation {
     if (this.#handedOver.has(node.id)) return;
     this.#handedOver.add(node.id);
     if (node.kind === "sleep") {
-      this.#unreported.push({ kind: "sleepRequested", stepId: node.id, until: { ms: node.ms } });
+      this.#unreported.push({ kind: "sleepRequested", stepId: node.id, until: node.until });
       return;
     }
     const value = canon(valueAt(JSON.parse(toText.decode(this.#event)), node.match));
     this.#unreported.push({
       ...{ kind: "waitRequested", stepId: node.id, event: node.event, match: node.match, value },
-      timeout: { ms: node.timeoutMs },
+      timeout: node.timeout,
     });
   }
 
@@ -134,10 +134,9 @@ export class Invocation {
     if (attempt < node.fails) {
       this.#handedOver.add(node.id);
       const failure = error("Error", `${node.id} failed, attempt ${attempt}`);
-      const retryAfter = node.retryAfterMs === null ? null : { ms: node.retryAfterMs };
       (deps.habits.splits ? this.#unreported : this.#failures).push({
         ...{ kind: "stepFailed", stepId: node.id, error: failure },
-        ...{ retriable: node.retriable, retryAfter },
+        ...{ retriable: node.retriable, retryAfter: node.retryAfter },
       });
     } else {
       // No two executions give the same result, so that it shows whose was recorded.

@@ -41,6 +41,8 @@ export interface Habits {
   readonly merges: boolean;
   /** Reports failures of steps as they come, ahead of the outcome. */
   readonly splits: boolean;
+  /** Asks again for what the engine holds, and tries failed steps before their time. */
+  readonly ignoresPending: boolean;
   /** Runs requests again that it has had: a planted bug. */
   readonly forgetsMark?: boolean;
 }

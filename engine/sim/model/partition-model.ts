@@ -6,6 +6,9 @@
 import {
   anchorPathOf,
   anchorValueOf,
+  matchValue,
+  routesOf,
+  type ErrorShape,
   functionIdOf,
   ID_BUCKET_MS,
   ID_WINDOW_MS,
@@ -37,6 +40,9 @@ type DueTimer =
   | { readonly atMs: number; readonly order: string; readonly run: ModelRun; readonly pending: null };
 
 const utf8 = new TextDecoder();
+
+/** An error that the engine itself gives to a run; its words are the engine's own. */
+export const engineError = (name: string): ErrorShape => ({ name, message: "", stack: null });
 
 export class PartitionModel {
   readonly expected: Expectation = { history: [], requests: [], aborts: [], registry: [] };
@@ -232,10 +238,12 @@ export class PartitionModel {
       if (hit) this.end(run, { kind: "runCancelled", eventId: event.id, reason: `event ${event.name}` });
     }
     for (const run of this.runs.values()) {
-      const wait = run.pending.find(
-        (p) => p.kind === "wait" && p.event === event.name && sameAt(body, run.trigger.body, p.match),
-      );
-      if (wait?.kind !== "wait" || run.taken.has(event.id)) continue;
+      // A run takes an event once. Where several of its waits match, the first path counts, then the oldest wait.
+      const [wait] = run.pending
+        .filter((p) => p.kind === "wait")
+        .filter((p) => p.event === event.name && sameAt(body, run.trigger.body, p.match))
+        .sort((a, b) => (a.match < b.match ? -1 : a.match > b.match ? 1 : a.no - b.no));
+      if (wait === undefined || run.taken.has(event.id)) continue;
       run.pending = run.pending.filter((p) => p !== wait);
       this.giveEvent(run, wait.stepId, event, false);
       if (!run.inFlight) this.dispatch(run, "resume");
@@ -279,8 +287,21 @@ export class PartitionModel {
     this.runs.set(runId, run);
     const dueAtMs = Math.max(this.nowMs, record.tsMs);
     this.record(run, { kind: "runStarted", eventId: event.id, eventName: event.name, dueAtMs });
+    const listens = [...fn.cancelOn, ...fn.waits].map(({ match }) => matchValue(record.values, match));
+    const isForeign = (value: string | null): boolean =>
+      value !== null && partitionOf(value, this.where.partitions) !== this.where.partition;
+    if (listens.some(isForeign)) return this.end(run, { kind: "runFailed", error: engineError("ForeignKeyError") });
     if (dueAtMs > this.nowMs) run.pending.push({ kind: "start", no: run.pendingNo++, dueAtMs });
     else this.dispatch(run, "start");
+  }
+
+  /** Do senders route events of this name by this path? */
+  isRouted(event: string, match: string): boolean {
+    return (
+      routesOf([...this.apps.values()])
+        .get(event)
+        ?.paths.includes(match) ?? false
+    );
   }
 
   /** The first delivery that covers a request starts its lease. */

@@ -1,6 +1,7 @@
 /** What a worker's report must do to its run: the model's reading of DESIGN.md section 8. */
+import { partitionOf } from "@eddy/schemas";
 import type { InvocationOutcome, StepOp, StepReport, Timeout } from "@eddy/schemas";
-import type { PartitionModel } from "./partition-model.js";
+import { engineError, type PartitionModel } from "./partition-model.js";
 import type { ModelRun } from "./run.js";
 
 /** Backoff as documented: 5 s doubled with each failure up to 2 h, and up to 30 % more. */
@@ -10,7 +11,10 @@ const RETRY_AFTER = { minMs: 1_000, maxMs: 86_400_000 } as const;
 export function applyReport(model: PartitionModel, report: StepReport): void {
   const run = model.runs.get(report.runId);
   if (run === undefined || !run.inFlight || run.invocation !== report.invocation) return;
-  for (const op of report.ops) applyOp(model, run, op);
+  for (const op of report.ops) {
+    applyOp(model, run, op);
+    if (model.runs.get(run.runId) !== run) return; // the op made it fail
+  }
   if (report.outcome !== null) applyOutcome(model, run, report.outcome);
 }
 
@@ -39,11 +43,21 @@ function applyOp(model: PartitionModel, run: ModelRun, op: StepOp): void {
       const { event, match } = op;
       const dueAtMs = dueAt(op.timeout, model.nowMs);
       model.record(run, { kind: "waitStarted", stepId, eventName: event, untilMs: dueAtMs });
+      const problem = op.value === null ? null : problemOf(model, run, event, match, op.value);
+      if (problem !== null) return model.end(run, { kind: "runFailed", error: engineError(problem) });
       const earlier = model.earlierEvent(run, event, match);
       if (earlier !== undefined) return model.giveEvent(run, stepId, earlier, true);
       run.pending.push({ kind: "wait", no: run.pendingNo++, dueAtMs, stepId, event, match });
     }
   }
+}
+
+/** Waits for keys of other partitions and waits that nobody foresaw are for later; for now they fail the run. */
+function problemOf(model: PartitionModel, run: ModelRun, event: string, match: string, value: string): string | null {
+  const { partition, partitions } = model.where;
+  if (partitionOf(value, partitions) !== partition) return "ForeignKeyError";
+  const isDeclared = run.fn.waits.some((wait) => wait.event === event && wait.match === match);
+  return isDeclared || model.isRouted(event, match) ? null : "UndeclaredWaitError";
 }
 
 function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationOutcome): void {
@@ -59,11 +73,7 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
       if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
       if (run.pending.length > 0) return;
       return fail(model, run, {
-        error: {
-          name: "NothingToWaitForError",
-          message: "the worker suspended this run with nothing to wait for; a handler must not wait for itself",
-          stack: null,
-        },
+        error: engineError("NothingToWaitForError"),
         retriable: true,
         retryAfter: null,
       });

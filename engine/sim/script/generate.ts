@@ -1,11 +1,14 @@
 /** Draws functions from a grammar: small enough to read in a trace, rich enough to meet every stage of the core. */
-import type { CancelRule, FunctionConfig } from "@eddy/schemas";
+import type { CancelRule, FunctionConfig, Timeout } from "@eddy/schemas";
 import type { Prng } from "../prng.js";
+import { EPOCH_MS } from "../trace.js";
 import { waitsOf, type Node, type RunNode, type Script } from "./script.js";
 
 export const TRIGGERS = ["t/one", "t/two"] as const;
 export const REPLIES = ["w/one", "w/two"] as const;
 export const CANCELS = ["c/one"] as const;
+/** No function declares a wait for it: a run that asks for one fails. */
+const UNDECLARED = "u/none";
 const PATHS = ["data.k", "data.j"] as const;
 
 const SECOND = 1_000;
@@ -13,6 +16,9 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /** Timeouts and sleeps: mostly within what a scenario lasts, sometimes far beyond, where only an advance leads. */
+function time(rng: Prng): Timeout {
+  return rng.chance(0.1) ? { atMs: EPOCH_MS + rng.between(0, 400) * SECOND } : { ms: length(rng) };
+}
 function length(rng: Prng): number {
   return rng.weighted([
     [2, rng.between(1, 900)],
@@ -26,6 +32,8 @@ interface Drawing {
   readonly rng: Prng;
   /** Null: the function has no key, so that it can neither wait nor be cancelled. */
   readonly path: string | null;
+  /** Some waits and rules go by the other path: often that key lies on another partition, and the run fails. */
+  readonly mixed: boolean;
   readonly parallel: boolean;
   steps: number;
 }
@@ -38,9 +46,11 @@ export function drawScripts(rng: Prng, app: string, parallel: boolean): readonly
 function drawScript(rng: Prng, app: string, id: string, parallel: boolean): Script {
   const path = rng.chance(0.9) ? rng.pick(PATHS) : null;
   const trigger = rng.pick(TRIGGERS);
-  const nodes = drawNodes({ rng, path, parallel, steps: 0 }, rng.between(1, 4), 2);
-  const cancelOn = path === null ? [] : drawRules(rng, path, trigger);
-  const declared = new Map(waitsOf(nodes).map(({ event, match }) => [`${event} ${match}`, { event, match }]));
+  const drawing = { rng, path, mixed: rng.chance(0.06), parallel, steps: 0 };
+  const nodes = drawNodes(drawing, rng.between(1, 4), 2);
+  const cancelOn = path === null ? [] : drawRules(drawing, trigger);
+  const waits = waitsOf(nodes).filter(({ event }) => event !== UNDECLARED);
+  const declared = new Map(waits.map(({ event, match }) => [`${event} ${match}`, { event, match }]));
   const triggers = [{ event: trigger }];
   if (rng.chance(0.15)) triggers.push({ event: TRIGGERS.find((t) => t !== trigger) ?? trigger });
   const config: FunctionConfig = {
@@ -54,13 +64,23 @@ function drawScript(rng: Prng, app: string, id: string, parallel: boolean): Scri
   return { app, config, nodes };
 }
 
-function drawRules(rng: Prng, path: string, trigger: string): CancelRule[] {
+function drawRules(drawing: Drawing, trigger: string): CancelRule[] {
+  const { rng } = drawing;
+  const ruleFor = (event: string, timeout: CancelRule["timeout"]): CancelRule => ({
+    event,
+    match: pathOf(drawing),
+    timeout: rng.chance(0.4) ? null : timeout,
+  });
   const rules: CancelRule[] = [];
-  const timeout = (): CancelRule["timeout"] => (rng.chance(0.4) ? null : { ms: length(rng) });
-  if (rng.chance(0.5)) rules.push({ event: trigger, match: path, timeout: timeout() });
-  if (rng.chance(0.3)) rules.push({ event: rng.pick(CANCELS), match: path, timeout: timeout() });
-  if (rng.chance(0.1)) rules.push({ event: rng.pick(REPLIES), match: path, timeout: timeout() });
+  if (rng.chance(0.5)) rules.push(ruleFor(trigger, { ms: length(rng) }));
+  if (rng.chance(0.1)) rules.push(ruleFor(trigger, { ms: length(rng) }));
+  if (rng.chance(0.3)) rules.push(ruleFor(rng.pick(CANCELS), time(rng)));
+  if (rng.chance(0.1)) rules.push(ruleFor(rng.pick(REPLIES), time(rng)));
   return rules;
+}
+
+function pathOf({ rng, path, mixed }: Drawing): string {
+  return mixed && rng.chance(0.4) ? rng.pick(PATHS) : (path ?? "id");
 }
 
 function drawNodes(drawing: Drawing, count: number, depth: number): Node[] {
@@ -80,7 +100,7 @@ function drawNode(drawing: Drawing, depth: number): Node {
     case "run":
       return drawRun(drawing);
     case "sleep":
-      return { kind, id: stepId(drawing, "sleep"), ms: length(rng) };
+      return { kind, id: stepId(drawing, "sleep"), until: time(rng) };
     case "throw":
       return {
         kind,
@@ -101,9 +121,13 @@ function drawNode(drawing: Drawing, depth: number): Node {
       return {
         kind,
         id: stepId(drawing, "wait"),
-        event: rng.chance(0.1) ? rng.pick(TRIGGERS) : rng.pick(REPLIES),
-        match: path ?? "id",
-        timeoutMs: length(rng),
+        event: rng.weighted([
+          [1, rng.pick(TRIGGERS)],
+          [9, rng.pick(REPLIES)],
+          [0.2, UNDECLARED],
+        ]),
+        match: pathOf(drawing),
+        timeout: time(rng),
         onEvent: depth > 0 && rng.chance(0.5) ? drawNodes(drawing, 1, depth - 1) : [],
         onTimeout: depth > 0 && rng.chance(0.5) ? drawNodes(drawing, 1, depth - 1) : [],
       };
@@ -122,7 +146,7 @@ function drawRun(drawing: Drawing): RunNode {
     id: stepId(drawing, "step"),
     fails,
     retriable: rng.chance(0.85),
-    retryAfterMs: rng.chance(0.2) ? length(rng) : null,
+    retryAfter: rng.chance(0.2) ? time(rng) : null,
     caught: rng.chance(0.6),
     emits:
       drawing.path !== null && rng.chance(0.35)

@@ -2,7 +2,7 @@
  * Scripted functions: what a simulated handler does, as data, so that workers and the judge can read the same one.
  * `advance` plays the part of re-entering a handler with its memo: it says where the handler stands.
  */
-import type { FunctionConfig, MemoEntry } from "@eddy/schemas";
+import type { FunctionConfig, MemoEntry, Timeout } from "@eddy/schemas";
 
 export interface RunNode {
   readonly kind: "run";
@@ -11,7 +11,7 @@ export interface RunNode {
   readonly fails: number;
   readonly retriable: boolean;
   /** What a RetryAfterError asks for; null: the usual backoff. */
-  readonly retryAfterMs: number | null;
+  readonly retryAfter: Timeout | null;
   /** Does the handler catch it when the attempts are exhausted? */
   readonly caught: boolean;
   /** An event for the run's own key that the step sends, `afterMs` after it began; 0: at once (G9). */
@@ -22,14 +22,14 @@ export interface RunNode {
 export interface SleepNode {
   readonly kind: "sleep";
   readonly id: string;
-  readonly ms: number;
+  readonly until: Timeout;
 }
 export interface WaitNode {
   readonly kind: "wait";
   readonly id: string;
   readonly event: string;
   readonly match: string;
-  readonly timeoutMs: number;
+  readonly timeout: Timeout;
   readonly onEvent: readonly Node[];
   readonly onTimeout: readonly Node[];
 }
