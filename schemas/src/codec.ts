@@ -5,9 +5,10 @@
  * pins a fetch buffer.
  */
 import { Packr } from "msgpackr";
+import { z } from "zod";
 import type { HistoryEntry, DeadLetter, RegistryEntry, Signal } from "./history.js";
 import type { Cause } from "./brands.js";
-import type { InboxRecord } from "./records.js";
+import { inboxRecord, type InboxRecord } from "./records.js";
 import type { MetaRow, RowKind, Rows } from "./rows.js";
 import type { StepRequest } from "./steps.js";
 import type { GatewayFrame, WorkerFrame } from "./worker-protocol.js";
@@ -115,8 +116,19 @@ function decodeTagged(layout: Layout, data: Uint8Array): Tagged {
 }
 
 export const encodeInbox = (record: InboxRecord): Uint8Array => encodeTagged(INBOX, record);
-/** @throws BadRecordError */
-export const decodeInbox = (data: Uint8Array): InboxRecord => decodeTagged(INBOX, data) as InboxRecord;
+/** Compiled, the check costs a tenth of the decoding. */
+const compiledInboxRecord = z.compile(inboxRecord, { strict: true });
+/**
+ * Anyone with access to the topic can write to an inbox, so its records are checked: what this returns has the shape
+ * and the bounds of the contract.
+ * @throws BadRecordError
+ */
+export function decodeInbox(data: Uint8Array): InboxRecord {
+  const record = decodeTagged(INBOX, data);
+  if (z.validate(compiledInboxRecord, record)) return record;
+  const { path, message } = inboxRecord.safeParse(record).error?.issues[0] ?? { path: [], message: "is not valid" };
+  throw new BadRecordError(`not a record of the inbox: ${[record.kind, ...path].map(String).join(".")}: ${message}`);
+}
 
 export function encodeRow<K extends RowKind>(kind: K, row: Rows[K]): Uint8Array {
   const no = ROWS.findIndex(([name]) => name === kind);

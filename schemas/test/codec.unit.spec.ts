@@ -104,8 +104,11 @@ describe.each(ALL)("codec of %s", (_name, { schema, encode, decode }) => {
     );
     fc.assert(
       fc.property(bytes, (data) => {
-        const thrown = caught(() => decode(data));
+        let decoded: unknown;
+        const thrown = caught(() => (decoded = decode(data)));
         if (thrown !== undefined) expect(thrown).toBeInstanceOf(s.BadRecordError);
+        // What anyone can write to has the shape of the contract, or it does not decode.
+        else if (decode === s.decodeInbox) expect(s.inboxRecord.safeParse(decoded).success).toBe(true);
       }),
       { ...SEED, numRuns: 500 },
     );
@@ -151,6 +154,36 @@ describe("codec, hostile input", () => {
     const before = process.memoryUsage().rss;
     expect(() => s.decodeFrame(Uint8Array.from([...head, ...body]))).toThrow(s.BadRecordError);
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1_048_576);
+  });
+
+  it.each([
+    ["an id that is a number", { id: 5 }],
+    ["match values that are no pairs", { values: "data.x" }],
+    ["a time that is not a number", { tsMs: Number.NaN }],
+    ["a payload that is text", { payload: "{}" }],
+  ])("an event with %s is a BadRecordError that names the field", (_name, damage) => {
+    const event = {
+      kind: "event",
+      id: "e1",
+      idFrom: "user",
+      name: "a",
+      tsMs: 1,
+      values: [],
+      payload: new Uint8Array(),
+    };
+    expect(s.decodeInbox(s.encodeInbox(event as s.InboxRecord))).toEqual(event);
+    const data = s.encodeInbox({ ...event, ...damage } as unknown as s.InboxRecord);
+    expect(() => s.decodeInbox(data)).toThrow(s.BadRecordError);
+    expect(() => s.decodeInbox(data)).toThrow(`event.${Object.keys(damage)[0]}`);
+  });
+
+  it("a report deep inside of which something is wrong says where", () => {
+    const ops = [{ kind: "stepCompleted", stepId: "", data: new Uint8Array() }];
+    const data = s.encodeInbox({
+      kind: "report",
+      report: { runId: "0a1r", invocation: 1, ops, outcome: null },
+    } as never);
+    expect(() => s.decodeInbox(data)).toThrow("report.report.ops.0.stepId");
   });
 
   it("does not let a key reach the prototype", () => {
