@@ -22,6 +22,8 @@ export interface KafkaCluster {
   /** Where it comes from, for people. */
   readonly origin: string;
   readonly brokers: readonly string[];
+  /** The same brokers, for clients that log in (SASL PLAIN) as one of `USERS`. Empty for a cluster that is not ours. */
+  readonly secureBrokers: readonly string[];
   /** Empty for a cluster that is not ours. */
   readonly nodes: readonly KafkaNode[];
   /** Ends the brokers and removes their data. Idempotent. */
@@ -40,6 +42,12 @@ export interface ClusterOptions {
 export class ProviderUnusable extends Error {
   override readonly name = "ProviderUnusable";
 }
+
+/** Who may log in, with their passwords: one who may do everything, and one who may do nothing. */
+export const USERS = { eddy: "may-do-all", guest: "may-do-nothing" } as const;
+
+/** Of the listener that asks for a login. */
+export const SECURE_LISTENER = "SECURE";
 
 /** The version that brokers of ours run. */
 export const KAFKA_VERSION = "4.3.1";
@@ -74,7 +82,7 @@ async function startWith(provider: Provider, options: ClusterOptions): Promise<K
 
 function outsideCluster(given: string): KafkaCluster {
   const brokers = given.split(",").map((address) => address.trim());
-  return { origin: `KAFKA_BROKERS=${given}`, brokers, nodes: [], stop: () => Promise.resolve() };
+  return { origin: `KAFKA_BROKERS=${given}`, brokers, secureBrokers: [], nodes: [], stop: () => Promise.resolve() };
 }
 
 /**
@@ -103,6 +111,21 @@ export function commonProperties(nodes: number): Readonly<Record<string, string>
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
     "replica.lag.time.max.ms": "5000",
+    "controller.socket.timeout.ms": "3000",
     "controlled.shutdown.enable": "false",
+    ...loginProperties(),
+  };
+}
+
+/** Whoever comes through the plain listener may do everything, as without any of this. */
+function loginProperties(): Readonly<Record<string, string>> {
+  const users = Object.entries(USERS).map(([user, password]) => `user_${user}="${password}"`);
+  const login = `org.apache.kafka.common.security.plain.PlainLoginModule required ${users.join(" ")};`;
+  const prefix = `listener.name.${SECURE_LISTENER.toLowerCase()}`;
+  return {
+    [`${prefix}.sasl.enabled.mechanisms`]: "PLAIN",
+    [`${prefix}.plain.sasl.jaas.config`]: login,
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS;User:eddy",
   };
 }

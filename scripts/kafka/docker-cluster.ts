@@ -1,7 +1,7 @@
 /** Brokers in containers, where a Docker engine answers. Each listens on a fixed port of this machine's loopback. */
 import { GenericContainer, Network, Wait, getContainerRuntimeClient } from "testcontainers";
 import type { StartedNetwork, StartedTestContainer } from "testcontainers";
-import { KAFKA_VERSION, ProviderUnusable, commonProperties } from "./cluster.js";
+import { KAFKA_VERSION, ProviderUnusable, SECURE_LISTENER, commonProperties } from "./cluster.js";
 import type { ClusterOptions, KafkaCluster, KafkaNode } from "./cluster.js";
 import { freePorts } from "./free-ports.js";
 
@@ -15,10 +15,13 @@ const CONTROLLER_PORT = 9_093;
 export async function startDockerCluster(options: ClusterOptions): Promise<KafkaCluster> {
   const engine = await findEngine();
   options.print?.(`starting Apache Kafka ${KAFKA_VERSION} in containers`);
-  const ports = await freePorts(options.nodes);
+  const free = await freePorts(2 * options.nodes);
+  const [ports, securePorts] = [free.slice(0, options.nodes), free.slice(options.nodes)];
   const network = await new Network().start();
   const voters = ports.map((_, i) => `${i + 1}@${hostOf(i + 1)}:${CONTROLLER_PORT}`).join(",");
-  const starting = ports.map((port, i) => broker({ id: i + 1, port, network, voters, nodes: options.nodes }).start());
+  const starting = ports.map((port, i) =>
+    broker({ id: i + 1, port, securePort: securePorts[i] ?? 0, network, voters, nodes: options.nodes }).start(),
+  );
   const settled = await Promise.allSettled(starting);
   const started = settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   const stop = async (): Promise<void> => {
@@ -32,7 +35,8 @@ export async function startDockerCluster(options: ClusterOptions): Promise<Kafka
   }
   const nodes = started.map((container, i) => dockerNode(engine, container, i + 1, ports[i] ?? 0));
   const brokers = nodes.map(({ address }) => address);
-  return { origin: `Apache Kafka ${KAFKA_VERSION} in containers`, brokers, nodes, stop };
+  const secureBrokers = securePorts.map((port) => `127.0.0.1:${port}`);
+  return { origin: `Apache Kafka ${KAFKA_VERSION} in containers`, brokers, secureBrokers, nodes, stop };
 }
 
 type Engine = Awaited<ReturnType<typeof getContainerRuntimeClient>>;
@@ -51,19 +55,26 @@ interface Place {
   readonly id: number;
   /** The same inside and outside, so that what the broker advertises is right. */
   readonly port: number;
+  readonly securePort: number;
   readonly network: StartedNetwork;
   readonly voters: string;
   readonly nodes: number;
 }
 
-function broker({ id, port, network, voters, nodes }: Place): GenericContainer {
+function broker({ id, port, securePort, network, voters, nodes }: Place): GenericContainer {
+  const plain = ["OUTSIDE", "INSIDE", "CONTROLLER"].map((listener) => `${listener}:PLAINTEXT`);
+  const secure = (host: string): string => `${SECURE_LISTENER}://${host}:${securePort}`;
   const properties = {
     ...commonProperties(nodes),
     "node.id": String(id),
     "controller.quorum.voters": voters,
-    listeners: `OUTSIDE://:${port},INSIDE://:${INTERNAL_PORT},CONTROLLER://:${CONTROLLER_PORT}`,
-    "advertised.listeners": `OUTSIDE://127.0.0.1:${port},INSIDE://${hostOf(id)}:${INTERNAL_PORT}`,
-    "listener.security.protocol.map": "OUTSIDE:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    listeners: `OUTSIDE://:${port},${secure("")},INSIDE://:${INTERNAL_PORT},CONTROLLER://:${CONTROLLER_PORT}`,
+    "advertised.listeners": [
+      `OUTSIDE://127.0.0.1:${port}`,
+      secure("127.0.0.1"),
+      `INSIDE://${hostOf(id)}:${INTERNAL_PORT}`,
+    ].join(),
+    "listener.security.protocol.map": `${plain.join(",")},${SECURE_LISTENER}:SASL_PLAINTEXT`,
     "inter.broker.listener.name": "INSIDE",
     "controller.listener.names": "CONTROLLER",
   };
@@ -71,7 +82,7 @@ function broker({ id, port, network, voters, nodes }: Place): GenericContainer {
   return new GenericContainer(`apache/kafka:${KAFKA_VERSION}`)
     .withNetwork(network)
     .withNetworkAliases(hostOf(id))
-    .withExposedPorts({ container: port, host: port })
+    .withExposedPorts(...[port, securePort].map((each) => ({ container: each, host: each })))
     .withEnvironment({ ...Object.fromEntries(environment), KAFKA_HEAP_OPTS: nodes === 1 ? "-Xmx256m" : "-Xmx160m" })
     .withWaitStrategy(Wait.forLogMessage(STARTED))
     .withStartupTimeout(START_MS_MAX);

@@ -5,7 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { KAFKA_VERSION, commonProperties } from "./cluster.js";
+import { KAFKA_VERSION, SECURE_LISTENER, commonProperties } from "./cluster.js";
 import type { ClusterOptions, KafkaCluster, KafkaNode } from "./cluster.js";
 import { freePorts } from "./free-ports.js";
 import { formatStorage, javaDistribution } from "./java-distribution.js";
@@ -19,15 +19,15 @@ const POLL_MS = 50;
 export async function startJavaCluster(options: ClusterOptions): Promise<KafkaCluster> {
   const distribution = await javaDistribution(options.print ?? (() => undefined));
   const ids = Array.from({ length: options.nodes }, (_, i) => i + 1);
-  const ports = await freePorts(2 * ids.length);
-  const portOf = (id: number, kind: 0 | 1): number => ports[2 * (id - 1) + kind] ?? 0;
+  const ports = await freePorts(3 * ids.length);
+  const portOf = (id: number, kind: 0 | 1 | 2): number => ports[3 * (id - 1) + kind] ?? 0;
   const voters = ids.map((id) => `${id}@127.0.0.1:${portOf(id, 1)}`).join(",");
   const directory = await mkdtemp(join(tmpdir(), "eddy-kafka-"));
   const reaper = new Reaper(directory);
   const nodes = ids.map((id) => {
-    const [port, controllerPort] = [portOf(id, 0), portOf(id, 1)];
+    const [port, controllerPort, securePort] = [portOf(id, 0), portOf(id, 1), portOf(id, 2)];
     const heapMb = ids.length === 1 ? 256 : 160;
-    const place = { id, port, controllerPort, voters, heapMb, directory: join(directory, `node-${id}`) };
+    const place = { id, port, controllerPort, securePort, voters, heapMb, directory: join(directory, `node-${id}`) };
     return new JavaNode(distribution, reaper, place, commonProperties(ids.length));
   });
   const stop = async (): Promise<void> => {
@@ -43,13 +43,15 @@ export async function startJavaCluster(options: ClusterOptions): Promise<KafkaCl
     throw error;
   }
   const brokers = nodes.map(({ address }) => address);
-  return { origin: `Apache Kafka ${KAFKA_VERSION} on the local Java`, brokers, nodes, stop };
+  const secureBrokers = ids.map((id) => `127.0.0.1:${portOf(id, 2)}`);
+  return { origin: `Apache Kafka ${KAFKA_VERSION} on the local Java`, brokers, secureBrokers, nodes, stop };
 }
 
 interface Place {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
+  readonly securePort: number;
   readonly voters: string;
   readonly heapMb: number;
   readonly directory: string;
@@ -75,7 +77,8 @@ class JavaNode implements KafkaNode {
   }
 
   async prepare(): Promise<void> {
-    const { id, port, controllerPort, voters, directory } = this.#place;
+    const { id, port, controllerPort, securePort, voters, directory } = this.#place;
+    const outside = `PLAINTEXT://127.0.0.1:${port},${SECURE_LISTENER}://127.0.0.1:${securePort}`;
     await mkdir(directory, { recursive: true });
     const storage = join(directory, "storage");
     await formatStorage(this.#distribution.template, storage, id);
@@ -83,9 +86,9 @@ class JavaNode implements KafkaNode {
       ...this.#common,
       "node.id": String(id),
       "controller.quorum.voters": voters,
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
-      "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+      listeners: `${outside},CONTROLLER://127.0.0.1:${controllerPort}`,
+      "advertised.listeners": outside,
+      "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,${SECURE_LISTENER}:SASL_PLAINTEXT`,
       "controller.listener.names": "CONTROLLER",
       "log.dirs": storage,
     };

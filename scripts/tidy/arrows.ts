@@ -52,6 +52,14 @@ export const ROOMS: readonly Room[] = [
 
   { at: "engine/sim/", imports: [...INNER, `${E}partition/`, `${E}adapters/memory/`], packages: true, node: true },
   { at: "engine/test/", imports: [E, "engine/sim/", "schemas/"], packages: true, node: true },
+  // Tests of failover end brokers and bring them back.
+  {
+    at: "engine/test/kafka/",
+    imports: [E, "engine/test/", "schemas/", "scripts/kafka/"],
+    packages: true,
+    node: true,
+    byPath: true,
+  },
   { at: "schemas/test/", imports: ["schemas/"], packages: true, node: true },
   { at: "sdk/test/", imports: ["sdk/", "schemas/"], packages: true, node: true },
   { at: "examples/", imports: ["sdk/"], packages: true, node: true },

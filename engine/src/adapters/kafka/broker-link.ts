@@ -19,6 +19,7 @@ export class BrokerLink {
   readonly address: BrokerAddress;
   readonly #broker: KafkaJsBroker;
   readonly #onTrouble: () => void;
+  #connecting: Promise<void> | null = null;
 
   constructor({ address, makeBroker, onTrouble }: BrokerLinkDeps) {
     this.address = address;
@@ -37,6 +38,11 @@ export class BrokerLink {
   /** Sends a request of kafkajs. @throws raw errors; UnansweredError after `msMax` */
   ask<T>(name: string, msMax: number, request: (broker: KafkaJsBroker) => Promise<T>): Promise<T> {
     return this.#within(msMax, name, () => request(this.#broker));
+  }
+
+  /** The broker answers, but cannot do its work at present: others are asked first. */
+  distrust(): void {
+    this.#onTrouble();
   }
 
   /** Ends the connection and everything that waits for an answer. It connects again when used. */
@@ -70,8 +76,16 @@ export class BrokerLink {
     }
   }
 
-  async #connected(): Promise<void> {
-    if (this.#broker.isConnected()) return;
+  /** kafkajs calls itself connected before it has agreed on versions: whoever comes in between has to wait too. */
+  #connected(): Promise<void> {
+    if (this.#connecting === null && this.#broker.isConnected()) return Promise.resolve();
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
     await this.#broker.connect();
     for (const [apiKey, version, name] of NEEDED_VERSIONS) {
       const range = this.#broker.versions?.[apiKey];

@@ -18,8 +18,8 @@ import { produce } from "./produce.js";
 import type { Destination } from "./produce.js";
 import { BATCH_OVERHEAD_BYTES, nextSequence, recordBytesMax } from "./record-batch.js";
 
-/** The coordinator aborts a transaction that is open for longer: readers of the changelog wait for it. */
-const TRANSACTION_MS_MAX = 30_000;
+/** The coordinator aborts a transaction that is open for longer. A takeover aborts it at once. */
+const TRANSACTION_MS_MAX = 60_000;
 const CONCURRENT_TRANSACTIONS = 51;
 
 /** The topic's name has the namespace in it. */

@@ -55,7 +55,7 @@ export class ClusterView {
     this.#options = options;
   }
 
-  /** As of the last look-up; undefined: never looked up, or gone. */
+  /** As of the last look-up that found it; undefined: none did. */
   topic(name: string): TopicView | undefined {
     return this.#topics.get(name);
   }
@@ -153,8 +153,11 @@ export class ClusterView {
       this.#dropStrayLinks();
     }
     for (const { name, errorCode, topicId, partitions } of topics) {
-      if (errorCode === UNKNOWN_TOPIC_OR_PARTITION) {
-        this.#topics.delete(name);
+      const known = this.#topics.get(name);
+      if (errorCode === UNKNOWN_TOPIC_OR_PARTITION && known !== undefined) {
+        // Deleted, or the broker is still starting up: whoever needs a leader looks again.
+        const partitions = known.partitions.map((partition) => ({ ...partition, leader: NOBODY }));
+        this.#topics.set(name, { ...known, partitions });
       } else if (partitions.length > 0) {
         const sorted = [...partitions].sort((a, b) => a.partition - b.partition);
         this.#topics.set(name, { name, topicId, partitions: sorted });

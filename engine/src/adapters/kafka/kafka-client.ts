@@ -1,4 +1,5 @@
 /** The cluster view with patience: what all parts of the Kafka log share. */
+import { setMaxListeners } from "node:events";
 import { ClosedError } from "../../errors/codes.js";
 import type { Clock } from "../../ports/clock.js";
 import type { Logger } from "../../ports/logger.js";
@@ -32,6 +33,8 @@ export class KafkaClient {
     this.logger = deps.logger;
     this.requestMsMax = deps.requestMsMax;
     this.patienceMs = deps.patienceMs;
+    // Each try that pauses listens; there are as many as there are lanes and readers.
+    setMaxListeners(0, this.signal);
   }
 
   /** Aborted when the log is closed. */
@@ -69,8 +72,17 @@ export class KafkaClient {
     );
   }
 
+  /** Each try on another broker: one may be cut off from the controller. */
   onAnyBroker<T>(name: string, failing: Failing, request: (broker: KafkaJsBroker) => Promise<T>): Promise<T> {
-    return this.persist(failing, () => this.cluster.anyLink().ask(name, this.requestMsMax, request));
+    return this.persist(failing, async () => {
+      const link = this.cluster.anyLink();
+      try {
+        return await link.ask(name, this.requestMsMax, request);
+      } catch (error) {
+        link.distrust();
+        throw error;
+      }
+    });
   }
 
   /** On the coordinator of a group or transactional id, which is looked up again when it moved. */

@@ -12,6 +12,10 @@ import type { BatchProducer } from "./record-batch.js";
 import { produceRequest } from "./requests.js";
 import type { ProducedPartition } from "./requests.js";
 
+const DUPLICATE_SEQUENCE_NUMBER = 46;
+/** Of a request's time: the broker is to tell us that its followers are slow before we give up its connection. */
+const FOLLOWERS_SHARE = 0.8;
+
 export interface Destination {
   readonly topic: string;
   readonly partition: number;
@@ -30,7 +34,8 @@ export interface Production {
 export async function produce(client: KafkaClient, given: Production): Promise<ProducedPartition> {
   const { to, records, producer, transactionalId, purpose } = given;
   const batch = encodeBatch(records, producer, client.clock.nowMs());
-  const request = produceRequest({ ...to, batch, transactionalId, timeoutMs: client.requestMsMax });
+  const timeoutMs = Math.round(client.requestMsMax * FOLLOWERS_SHARE);
+  const request = produceRequest({ ...to, batch, transactionalId, timeoutMs });
   const failing = { doing: `append to ${to.topic}/${to.partition}`, fields: { ...to, records: records.length } };
   return client.persist(failing, async () => {
     const link = client.cluster.leaderLink(to.topic, to.partition, purpose);
@@ -56,5 +61,3 @@ export function soleAnswer(answers: readonly ProducedPartition[], to: Destinatio
   }
   return answer;
 }
-
-const DUPLICATE_SEQUENCE_NUMBER = 46;

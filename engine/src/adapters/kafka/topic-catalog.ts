@@ -10,7 +10,13 @@ import type { KafkaClient } from "./kafka-client.js";
 import { BrokerError } from "./kafka-errors.js";
 import { changeSettingsRequest } from "./requests.js";
 import type { TopicMetadata } from "./requests.js";
-import { expectedSettings, retentionSettings, settingProblems, topicSettings } from "./topic-settings.js";
+import {
+  BY_APPEND_TIME,
+  expectedSettings,
+  retentionSettings,
+  settingProblems,
+  topicSettings,
+} from "./topic-settings.js";
 import type { Replication, Settings } from "./topic-settings.js";
 
 export interface KnownTopic {
@@ -49,9 +55,16 @@ export class TopicCatalog {
 
   /** Always asked anew: a topic may have been made again. @throws InvariantViolation where there is none */
   async id(name: string): Promise<string> {
-    const topic = (await this.#metadata([name])).get(name);
-    if (topic === undefined) throw unknownPartition(name, 0);
-    return topic.topicId;
+    const request = { doing: `tell the id of topic ${name}`, fields: { topic: name } };
+    return this.#client.persist(request, async () => {
+      const { topics } = await this.#client.cluster.metadata([name]);
+      const topic = topics.find((each) => each.name === name);
+      const errorCode = topic?.errorCode ?? UNKNOWN_TOPIC_OR_PARTITION;
+      // A broker that is starting up may not know a topic yet that we know to be there.
+      if (errorCode === UNKNOWN_TOPIC_OR_PARTITION && !this.#known.has(name)) throw unknownPartition(name, 0);
+      failOn(errorCode, name);
+      return topic?.topicId ?? "";
+    });
   }
 
   /** As `Log.ensureTopics`. */
@@ -80,8 +93,10 @@ export class TopicCatalog {
   async #loadNow(name: string): Promise<KnownTopic> {
     const metadata = (await this.#metadata([name])).get(name);
     if (metadata === undefined) throw unknownPartition(name, 0);
-    const settings = await this.#settings([name]);
-    const policy = settings.get(name)?.["cleanup.policy"] === "compact" ? "compact" : "delete";
+    const settings = (await this.#settings([name])).get(name) ?? {};
+    const [problem] = settingProblems(settings, [BY_APPEND_TIME]);
+    if (problem !== undefined) throw new ConfigError(`topic ${name} ${problem}`, { topic: name });
+    const policy = settings["cleanup.policy"] === "compact" ? "compact" : "delete";
     const topic = { name, partitions: metadata.partitions.length, policy } as const;
     this.#known.set(name, topic);
     return topic;

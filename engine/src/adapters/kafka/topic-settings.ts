@@ -26,15 +26,17 @@ interface Expected {
   readonly why: string;
 }
 
+export const BY_APPEND_TIME: Expected = {
+  name: "message.timestamp.type",
+  value: "LogAppendTime",
+  fits: (value) => value === "LogAppendTime",
+  why: "timers go by the log's clock",
+};
+
 export function expectedSettings({ dev, minInsync }: Replication): readonly Expected[] {
   const atLeast = (min: number) => (value: string) => Number(value) >= min;
   const expected: Expected[] = [
-    {
-      name: "message.timestamp.type",
-      value: "LogAppendTime",
-      fits: (value) => value === "LogAppendTime",
-      why: "timers go by the log's clock",
-    },
+    BY_APPEND_TIME,
     {
       name: "max.message.bytes",
       value: String(BATCH_BYTES_MAX),
