@@ -108,7 +108,7 @@ export default defineConfig(
   },
   {
     files: ["schemas/src/**/*.ts", "sdk/src/**/*.ts", "engine/src/**/*.ts"],
-    ignores: ["engine/src/cli/**"],
+    ignores: ["engine/src/cli/**", "sdk/src/define/logger.ts"],
     rules: { "no-console": "error" },
   },
   {
