@@ -10,7 +10,12 @@ export const eventInput = z.looseObject({
   name: eventName.refine((name) => !RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix)), {
     message: `names that start with ${RESERVED_PREFIXES.join(" or ")} are reserved`,
   }),
-  id: z.string().min(1).max(LIMITS.eventIdCharsMax).optional(),
+  id: z
+    .string()
+    .min(1)
+    .max(LIMITS.eventIdCharsMax)
+    .refine((id) => !/\p{Surrogate}/u.test(id), "must be well-formed Unicode: it has a lone surrogate")
+    .optional(),
   ts: z.number().int().min(0).max(8_640_000_000_000_000).optional(),
   data: z.record(z.string(), z.unknown()).optional(),
   user: z.record(z.string(), z.unknown()).optional(),

@@ -23,7 +23,7 @@ export const matchPath = z
 /** A length in ms, or a point in stream time in ms since 1970. */
 export const timeout = z.union([
   z.strictObject({ ms: z.number().min(0).max(LIMITS.timeoutMsMax) }),
-  z.strictObject({ atMs: z.number().min(0) }),
+  z.strictObject({ atMs: z.number().min(0).max(8_640_000_000_000_000) }),
 ]);
 export type Timeout = z.infer<typeof timeout>;
 
@@ -53,9 +53,18 @@ export const functionConfig = z.strictObject({
 });
 export type FunctionConfig = z.infer<typeof functionConfig>;
 
+/** Size of a configuration as JSON text. */
+export function configBytes(functions: readonly FunctionConfig[]): number {
+  return JSON.stringify(functions).length;
+}
+
 /** All functions of one app. Registering replaces the app's former list whole. */
 export const appConfig = z
   .strictObject({ app: slug, functions: z.array(functionConfig).max(LIMITS.functionsPerAppMax) })
+  .refine((c) => configBytes(c.functions) <= LIMITS.configBytesMax, {
+    message: `an app's functions come to at most ${LIMITS.configBytesMax} bytes of configuration`,
+    path: ["functions"],
+  })
   .refine((c) => new Set(c.functions.map((f) => f.id)).size === c.functions.length, {
     message: "function ids must be unique within an app",
     path: ["functions"],
@@ -69,5 +78,9 @@ export const registeredApp = z.strictObject({
   /** `configDigest` of the configuration. */
   digest: z.string(),
   functions: z.array(functionConfig),
+  /**
+   * What runs of former registrations may still listen to: senders go on to route by it. The newest first, bounded.
+   */
+  retired: z.array(declaredWait).optional(),
 });
 export type RegisteredApp = z.infer<typeof registeredApp>;

@@ -10,6 +10,11 @@ export const LIMITS = {
   eventIdCharsMax: 256,
   stepIdCharsMax: 256,
   functionsPerAppMax: 1_000,
+  /** Configuration of one app, and of all apps of a namespace: characters of JSON. */
+  configBytesMax: 1_048_576,
+  registryBytesMax: 16 * 1_048_576,
+  /** Listened-to paths of former registrations of an app that senders still route by. */
+  retiredWaitsMax: 1_000,
   triggersPerFunctionMax: 10,
   cancelRulesPerFunctionMax: 5,
   waitsPerFunctionMax: 50,

@@ -14,6 +14,11 @@ export const ID_PATH = "id";
 /** [path, canonical value] pairs of one event, sorted by path; paths without a scalar value are absent. */
 export type MatchValues = readonly (readonly [path: string, value: string])[];
 
+/** Lone surrogates have no UTF-8: each becomes U+FFFD, here as in every encoder, so that all see one value. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
 /**
  * Canonical text of a match value. `1` and `1.0` are equal, `1` and `"1"` are not.
  * @returns null for a missing, null or non-scalar value, which matches nothing.
@@ -21,7 +26,7 @@ export type MatchValues = readonly (readonly [path: string, value: string])[];
 export function canon(value: unknown): string | null {
   switch (typeof value) {
     case "string":
-      return `s:${value}`;
+      return `s:${wellFormed(value)}`;
     case "number":
       return Number.isFinite(value) ? `n:${value === 0 ? 0 : value}` : null;
     case "boolean":
@@ -104,7 +109,7 @@ export function routesOf(apps: readonly RegisteredApp[]): ReadonlyMap<string, Ev
     if (set === undefined) to.set(event, new Set([path]));
     else set.add(path);
   };
-  for (const { functions } of apps) {
+  for (const { functions, retired } of apps) {
     for (const fn of functions) {
       const listens = [...fn.cancelOn, ...fn.waits];
       for (const { event } of fn.triggers) {
@@ -114,6 +119,7 @@ export function routesOf(apps: readonly RegisteredApp[]): ReadonlyMap<string, Ev
       }
       for (const { event, match } of listens) add(paths, event, match);
     }
+    for (const { event, match } of retired ?? []) add(paths, event, match);
   }
   const routes = new Map<string, EventRoute>();
   for (const name of [...paths.keys()].sort()) {

@@ -23,6 +23,7 @@ export interface Rejection {
     | "STALE_TIMER"
     | "STALE_REGISTRATION"
     | "REPEATED_RECORD"
-    | "NOT_INBOX_ZERO";
+    | "NOT_INBOX_ZERO"
+    | "REGISTRY_FULL";
   readonly detail: string;
 }

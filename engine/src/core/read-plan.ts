@@ -7,6 +7,7 @@ import { functionsOf, partitionRowOf } from "./draft.js";
 import type { Input, Moment } from "./inputs.js";
 import { isEligible } from "./match/lookback.js";
 import { eventPlanOf } from "./route/event-plan.js";
+import { stateBytes } from "./run/state-size.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
@@ -125,11 +126,16 @@ function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: stri
   for (let chunk = 0; chunk <= head.tail; chunk++) {
     for (const { runId, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
       if (purpose === "cancel") endings = true;
-      if (endings) plan.ending(runId);
-      else plan.row(runKey(runId));
+      const run = plan.row(runKey(runId));
+      if (endings || (run != null && mayGrowTooLarge(run, event.payload.length))) plan.ending(runId);
     }
   }
   return endings;
+}
+
+/** Then the event ends the run. Rows near the limit are few; a rough sum will do, as long as it is not too small. */
+function mayGrowTooLarge(run: Row<"run">, bytes: number): boolean {
+  return stateBytes(run) + bytes > LIMITS.runStateBytesMax;
 }
 
 function planReport(plan: Plan, report: StepReport): void {

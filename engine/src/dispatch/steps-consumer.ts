@@ -202,6 +202,8 @@ export class StepsConsumer {
       worker = heir?.[0] ?? (await pool.take({ runId, invocation, cause }));
     }
     if (worker === null) return;
+    // Cancelled while the delivery was being committed: the abort has left already, the request must not follow it.
+    if (this.#deps.aborts.isAborted(runId, cause)) return pool.release(worker, runId, invocation);
     for (const [other, out] of pool.outOf(runId)) {
       // Its lease is over, or this request would not be: what it still reports will be dropped.
       const isSuperseded = other !== worker && out.invocation < invocation && !out.isEnding;

@@ -106,6 +106,28 @@ export class WorkerSession {
     if (bad !== undefined) return this.#break(`heartbeat: ${bad.runId} is not a run id`);
     this.#reconcile(new Map(running.map(({ runId, invocation }) => [runId, invocation])));
     this.#deps.heartbeats.add(this.#worker.link, running);
+    for (const { runId, invocation } of running) void this.#abortIfOver(runId, invocation);
+  }
+
+  /**
+   * A worker that was away when its run was cancelled has missed the abort: it would go on, step by step, and each
+   * report would be dropped. So what it says it runs is looked up.
+   */
+  async #abortIfOver(runId: string, invocation: number): Promise<void> {
+    const { states, logger, app } = this.#deps;
+    const { link, inFlight } = this.#worker;
+    const atOffset = inFlight.get(runId)?.cause?.offset ?? null;
+    try {
+      const state = await states.stateOf({ runId, invocation, atOffset }, this.#closed.signal);
+      // Its own end may be on the way, or its next invocation here already: then there is nothing to abort.
+      const out = inFlight.get(runId);
+      if (state === null && out?.invocation === invocation && !out.isEnding) link.send({ kind: "abort", runId });
+    } catch (err) {
+      logger.debug(
+        { err, app, runId, invocation },
+        "could not tell whether a run still lives; the next heartbeat asks again",
+      );
+    }
   }
 
   /**

@@ -19,6 +19,9 @@ export interface GatewayDeps extends HttpRoutesDeps {
 /** Ids in paths, URL-encoded: three characters for a byte, up to four bytes for a character. */
 const PATH_PARAM_CHARS_MAX = LIMITS.eventIdCharsMax * 12;
 
+/** A request that takes longer to arrive is cut off, so that slow bodies do not pile up. */
+const REQUEST_MS_MAX = 30_000;
+
 export class Gateway {
   readonly #server: FastifyInstance;
   readonly #socket: ConnectSocket;
@@ -28,6 +31,7 @@ export class Gateway {
     this.#server = fastify({
       logger: false,
       bodyLimit: LIMITS.requestBytesMax,
+      requestTimeout: REQUEST_MS_MAX,
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: PATH_PARAM_CHARS_MAX },
       frameworkErrors: (error, request, reply) => void handleError(logger, error, request, reply),

@@ -79,12 +79,13 @@ export function reviewPage(contentId: string, draft: string | null): string {
 }
 
 export function decidedPage(contentId: string, { approved, feedback }: Decision): string {
-  const verdict = approved ? "approved" : "rejected";
+  const verdict = approved ? "approval" : "rejection";
   const words = feedback === "" ? html`` : html`<article>${feedback}</article>`;
   return page(
     `Review ${contentId}`,
-    html`<h1>${contentId} was ${verdict}</h1>
+    html`<h1>Your ${verdict} of ${contentId} was sent</h1>
       ${words}
+      <p class="note">It counts if it came within 48 hours of the request.</p>
       <p><a href="/">Other reviews</a></p>`,
   );
 }

@@ -60,7 +60,9 @@ describe("the review page", () => {
     const response = await decide("post-1", decision, feedback);
     expect(response.status).toBe(200);
     expect(sent).toEqual([{ name: "content/review.completed", data: { contentId: "post-1", ...expected } }]);
-    expect(await text("/review/post-1")).toContain(decision === "approve" ? "was approved" : "was rejected");
+    expect(await text("/review/post-1")).toContain(
+      decision === "approve" ? "Your approval of post-1" : "Your rejection of post-1",
+    );
   });
 
   it("takes the first decision only, until there is a new request for the same content", async () => {

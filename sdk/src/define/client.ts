@@ -6,7 +6,7 @@ import { EddyFunction } from "./eddy-function.js";
 import { readEnvironment } from "./environment.js";
 import { isEventType, type EventPayload, type EventType, type Untyped } from "./event-type.js";
 import { readFunctionOptions } from "./function-options.js";
-import type { Logger } from "./logger.js";
+import { CONSOLE_LOGGER, type Logger } from "./logger.js";
 import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, Trigger } from "./types.js";
 
 export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
@@ -46,7 +46,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     const environment = readEnvironment();
     this.id = checkId(options.id);
     this.baseUrl = checkBaseUrl(options.baseUrl ?? environment.baseUrl);
-    this.logger = options.logger ?? console;
+    this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#sender = new EventSender({
       url: `${this.baseUrl}/e/${encodeURIComponent(options.eventKey ?? environment.eventKey)}`,

@@ -96,7 +96,16 @@ class OptionReader {
       waits: distinct([...declared, ...found.waits]),
       retries: options["retries"] ?? DEFAULT_RETRIES,
     });
+    this.#checkOneKey(config);
     return { config, triggerTypes, unreadWaits: declared.length > 0 ? 0 : found.unread };
+  }
+
+  /** Runs, waits and cancel rules of a function must meet on one partition; better said now than by each run. */
+  #checkOneKey({ cancelOn, waits }: FunctionConfig): void {
+    const paths = [...new Set([...cancelOn, ...waits].map(({ match }) => match))];
+    if (paths.length < 2) return;
+    const what = `its cancelOn and waits match by ${paths.join(" and ")}`;
+    this.#fail("match", `${what}; in this version of Eddy all of a function's must match by the same path`);
   }
 
   #checkNames(names: readonly string[]): void {
@@ -136,7 +145,10 @@ class OptionReader {
   }
 
   #event(given: unknown, at: string): string {
-    if (typeof given === "string") return given;
+    if (typeof given === "string") {
+      if (given.includes("*")) this.#fail(at, "wildcards in event names are not in this version of Eddy");
+      return given;
+    }
     if (!isEventType(given)) this.#fail(at, "expected an event name or an eventType");
     this.#types.set(given.name, given);
     return given.name;

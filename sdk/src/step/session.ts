@@ -50,6 +50,8 @@ export interface Graces {
 type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
 type Completed = Extract<StepOp, { kind: "stepCompleted" }>;
 const isCompleted = (op: StepOp): op is Completed => op.kind === "stepCompleted";
+/** Results in one report, in bytes: well below what a gateway takes. */
+const REPORT_BYTES_MAX = 8 * 1_048_576;
 const SUSPENDED: InvocationOutcome = { kind: "suspended" };
 /** For handlers whose run is no longer here. */
 const NEVER = new Promise<never>(() => undefined);
@@ -296,10 +298,12 @@ export class Session {
   }
 
   #suspend(): void {
+    if (this.#overflows) return this.#report(this.#takeOutbox(), null);
     this.#report(this.#takeOutbox(), SUSPENDED);
   }
 
   #finish(end: InvocationOutcome): void {
+    if (this.#overflows) return this.#report(this.#takeOutbox(), null);
     if (this.#some("running")) this.#controller.abort(new Error("the handler ended without waiting for this step"));
     this.#report(this.#takeOutbox().filter(isCompleted), end);
   }
@@ -322,10 +326,21 @@ export class Session {
     this.#current.ended("released");
   }
 
+  /** As many as go into one report; at least one. */
   #takeOutbox(): StepOp[] {
-    const ops = this.#outbox;
-    this.#outbox = [];
-    return ops;
+    let bytes = 0;
+    let count = 0;
+    for (const op of this.#outbox) {
+      bytes += op.kind === "stepCompleted" ? op.data.length : 0;
+      if (count > 0 && bytes > REPORT_BYTES_MAX) break;
+      count += 1;
+    }
+    return this.#outbox.splice(0, count);
+  }
+  /** More than one report's worth waits: what does not fit goes ahead of the one that ends the invocation. */
+  get #overflows(): boolean {
+    const bytes = this.#outbox.reduce((sum, op) => sum + (op.kind === "stepCompleted" ? op.data.length : 0), 0);
+    return this.#outbox.length > 1 && bytes > REPORT_BYTES_MAX;
   }
 
   #report(ops: readonly StepOp[], outcome: InvocationOutcome | null): void {

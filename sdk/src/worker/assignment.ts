@@ -9,6 +9,8 @@ export interface AssignmentDeps {
   readonly transport: WorkerTransport;
   readonly lease: Lease;
   readonly isDraining: () => boolean;
+  /** Told what a report says, before it is sent. */
+  readonly onReport: (request: StepRequest, ops: readonly StepOp[], outcome: InvocationOutcome | null) => void;
   readonly onEnded: (assignment: Assignment, end: InvocationEnd) => void;
   /** A report was refused, or the worker closed before its acknowledgement. */
   readonly onRefused: (assignment: Assignment, error: unknown) => void;
@@ -72,6 +74,7 @@ export class Assignment implements Invocation {
   }
 
   async report(ops: readonly StepOp[], outcome: InvocationOutcome | null): Promise<void> {
+    this.#deps.onReport(this.request, ops, outcome);
     try {
       await this.#deps.transport.report({ runId: this.runId, invocation: this.no, ops: [...ops], outcome });
     } catch (error) {

@@ -19,6 +19,7 @@ import { RunMemory } from "../step/run-memory.js";
 import { Session, type Graces } from "../step/session.js";
 import { Assignment } from "./assignment.js";
 import { Lease } from "./lease.js";
+import { tellFailures } from "./tell-failures.js";
 import type { WorkerTerms, WorkerTransport } from "./transport.js";
 
 export interface WorkerOptions extends Graces {
@@ -167,6 +168,7 @@ export class Worker {
       transport,
       lease: new Lease(clock, this.#terms?.leaseMs ?? 0),
       isDraining: () => this.#isDraining,
+      onReport: (told, ops, outcome) => tellFailures(this.#deps.logger, told, ops, outcome),
       onEnded: (ended, end) => this.#onEnded(ended, end),
       onRefused: (refused, err) => this.#onRefused(refused, err),
     });

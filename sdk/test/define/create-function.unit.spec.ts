@@ -47,9 +47,9 @@ describe("createFunction", () => {
         name: "F",
         description: "does f",
         retries: 0,
-        waits: { event: left, match: "data.id" },
+        waits: { event: left, match: "id" },
         cancelOn: [
-          { event: "gone", match: "user.id" },
+          { event: "gone", match: "id" },
           { event: added, match: "id", timeout: new Date(5_000) },
           { event: "x", match: "id", timeout: 10 },
         ],
@@ -62,15 +62,26 @@ describe("createFunction", () => {
       name: "F",
       triggers: [{ event: "added" }, { event: "other" }],
       cancelOn: [
-        { event: "gone", match: "user.id", timeout: null },
+        { event: "gone", match: "id", timeout: null },
         { event: "added", match: "id", timeout: { atMs: 5_000 } },
         { event: "x", match: "id", timeout: { ms: 10 } },
       ],
-      waits: [{ event: "left", match: "data.id" }],
+      waits: [{ event: "left", match: "id" }],
       retries: 0,
     });
     expect(eddy.createFunction({ id: "f" }, { event: "e" }, handler).config.triggers).toEqual([{ event: "e" }]);
     expect(eddy.createFunction({ id: "f" }, added, handler).config.triggers).toEqual([{ event: "added" }]);
+  });
+
+  it("refuses what this version does not have: wildcards, and waits and cancel rules by several paths", () => {
+    expect(() => eddy.createFunction({ id: "f", triggers: { event: "k/*" } }, handler)).toThrow(/wildcards/);
+    const cancelOn = [
+      { event: "a", match: "data.a" },
+      { event: "b", match: "data.b" },
+    ];
+    expect(() => eddy.createFunction({ id: "f", triggers: { event: "e" }, cancelOn }, handler)).toThrow(
+      /match by data\.a and data\.b/,
+    );
   });
 
   it("finds waits for event types that it knows from the client or its own options, by the names of constants", () => {

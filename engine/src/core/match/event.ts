@@ -8,8 +8,10 @@ import { eventPlanOf } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
 import { startRun } from "../run/start.js";
+import { stateTooLarge } from "../run/state-size.js";
 import { dispatch } from "../run/dispatch.js";
 import { idIndexKey, runKey } from "../state/keys.js";
+import type { Row } from "../state/view.js";
 import { keepForLookback } from "./lookback.js";
 import { resolveWait } from "./waits.js";
 
@@ -35,23 +37,33 @@ function cancelRuns(draft: Draft, event: EventRecord, routeKey: string): void {
   for (const { runId, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "cancel") continue;
     const run = draft.get(runKey(runId));
-    if (run === null || run.event.id === event.id) continue; // Cancelled by another key of this event; its own trigger.
+    if (run === null || isTrigger(run, event)) continue; // Cancelled by another key of this event; its own trigger.
     const rule = run.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey);
     if (rule === undefined || (rule.expiresAtMs !== null && draft.moment.nowMs >= rule.expiresAtMs)) continue;
     endRun(draft, run, { kind: "cancelled", eventId: event.id, reason: `event ${event.name}` });
   }
 }
 
+/** Ids are the senders': two events of different names may have the same. */
+function isTrigger(run: Row<"run">, event: EventRecord): boolean {
+  return run.event.id === event.id && run.event.name === event.name;
+}
+
 function resolveWaits(draft: Draft, event: EventRecord, routeKey: string): void {
   for (const { runId, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "wait") continue;
-    const run = draft.run(runId);
-    if (run.taken.includes(event.id)) continue;
+    const run = draft.get(runKey(runId));
+    if (run === null || run.taken.includes(event.id)) continue; // Ended, or served, by another key of this event.
     const wait = run.pending.find((item) => item.kind === "wait" && item.routeKey === routeKey);
     if (wait?.kind !== "wait") continue;
     draft.emit({ kind: "PendingClosed", runId, no: wait.no });
     const taken = { eventId: event.id, offset: draft.moment.offset, payload: event.payload };
     resolveWait(draft, runId, wait.stepId, taken, false);
+    const error = stateTooLarge(draft.run(runId));
+    if (error !== null) {
+      endRun(draft, draft.run(runId), { kind: "failed", error });
+      continue;
+    }
     if (!isInFlight(draft.run(runId))) dispatch(draft, runId, "resume");
   }
 }

@@ -1,5 +1,5 @@
-/** Which functions an event name starts; and the routes, as this partition knows them. */
-import { routesOf, type EventRoute, type FunctionConfig } from "@eddy/schemas";
+/** Which functions an event name starts, and which waits a function has declared. */
+import { functionIdOf, type FunctionConfig } from "@eddy/schemas";
 import type { Row } from "../state/view.js";
 
 export interface Triggered {
@@ -7,10 +7,7 @@ export interface Triggered {
   readonly fn: FunctionConfig;
 }
 
-interface Table {
-  readonly byEvent: ReadonlyMap<string, readonly Triggered[]>;
-  readonly routes: ReadonlyMap<string, EventRoute>;
-}
+type Table = ReadonlyMap<string, readonly Triggered[]>;
 
 /** Rows are immutable, so a table is computed once per row. A memo: it changes no answer. */
 const tables = new WeakMap<Row<"functions">, Table>();
@@ -28,17 +25,24 @@ function tableOf(functions: Row<"functions">): Table {
       }
     }
   }
-  const table = { byEvent, routes: routesOf(functions.apps) };
-  tables.set(functions, table);
-  return table;
+  tables.set(functions, byEvent);
+  return byEvent;
 }
 
 /** In the order of apps and of functions within their app. */
 export function triggeredBy(functions: Row<"functions">, eventName: string): readonly Triggered[] {
-  return tableOf(functions).byEvent.get(eventName) ?? [];
+  return tableOf(functions).get(eventName) ?? [];
 }
 
-/** Do senders compute the value at `path` of events named `eventName`? */
-export function isRouted(functions: Row<"functions">, eventName: string, path: string): boolean {
-  return tableOf(functions).routes.get(eventName)?.paths.includes(path) ?? false;
+/**
+ * Has the run's own function declared this wait, as it is registered now? That another function declares it would not
+ * do: nothing was kept for this run then, so a reply may have passed unseen.
+ */
+export function declaresWait(
+  functions: Row<"functions">,
+  wait: { readonly app: string; readonly functionId: string; readonly event: string; readonly match: string },
+): boolean {
+  const registered = functions.apps.find(({ app }) => app === wait.app);
+  const fn = registered?.functions.find(({ id }) => functionIdOf(wait.app, id) === wait.functionId);
+  return fn?.waits.some(({ event, match }) => event === wait.event && match === wait.match) ?? false;
 }

@@ -14,11 +14,12 @@ import {
 import { engineError, type Draft } from "../draft.js";
 import { findKept } from "../match/lookback.js";
 import { resolveWait } from "../match/waits.js";
-import { isRouted } from "../route/triggers.js";
+import { declaresWait } from "../route/triggers.js";
 import { dispatch } from "../run/dispatch.js";
 import { endRun, type Ending } from "../run/end.js";
 import { foreignKeyError } from "../run/foreign.js";
 import { deadlineOf } from "../timer/deadline.js";
+import { stateTooLarge } from "../run/state-size.js";
 import { openSubscription } from "../run/subscribe.js";
 import { runKey } from "../state/keys.js";
 import { retryAtMs } from "./retry.js";
@@ -35,7 +36,10 @@ export function onReport(draft: Draft, report: StepReport): void {
   }
   for (const op of report.ops) {
     applyOp(draft, runId, op);
-    if (draft.get(runKey(runId)) === null) return; // The op made the run fail.
+    const after = draft.get(runKey(runId));
+    if (after === null) return; // The op made the run fail.
+    const error = stateTooLarge(after);
+    if (error !== null) return fail(draft, runId, error);
   }
   if (report.outcome !== null) applyOutcome(draft, runId, report.outcome);
 }
@@ -147,9 +151,9 @@ function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">)
 
 /** @returns false if the run had to fail. */
 function ensureListening(draft: Draft, runId: string, routeKey: string, event: string, match: string): boolean {
-  const { subscriptions } = draft.run(runId);
+  const { subscriptions, app, functionId } = draft.run(runId);
   if (subscriptions.some((s) => s.purpose === "wait" && s.routeKey === routeKey)) return true;
-  if (!isRouted(draft.functions(), event, match)) {
+  if (!declaresWait(draft.functions(), { app, functionId, event, match })) {
     const message =
       `this run waits for ${event} by ${match}, which its function has not declared; ` +
       `add { event: ${JSON.stringify(event)}, match: ${JSON.stringify(match)} } to its waits option`;

@@ -1,0 +1,27 @@
+/** Says on the app's own console what failed: a run that backs off looks like one that hangs otherwise. */
+import type { ErrorShape, InvocationOutcome, StepOp, StepRequest } from "@eddy/schemas";
+import type { Logger } from "../define/logger.js";
+
+/** One line for each failed attempt of a report. `error` where no attempt is left, else `warn`. */
+export function tellFailures(
+  logger: Logger,
+  request: StepRequest,
+  ops: readonly StepOp[],
+  outcome: InvocationOutcome | null,
+): void {
+  const { functionId, runId, attempt, maxAttempts, stepAttempts } = request;
+  const tell = (what: string, error: ErrorShape, failedBefore: number, retriable: boolean): void => {
+    const tries = failedBefore + 1;
+    const isLast = !retriable || tries >= maxAttempts;
+    const then = isLast ? "no attempt is left" : `attempt ${tries} of ${maxAttempts}, the next follows`;
+    const message = `${functionId}: ${what} failed (${then}): ${error.name}: ${error.message}`;
+    if (isLast) logger.error({ runId, stack: error.stack }, message);
+    else logger.warn({ runId }, message);
+  };
+  for (const op of ops) {
+    if (op.kind !== "stepFailed") continue;
+    const before = stepAttempts.find(([stepId]) => stepId === op.stepId)?.[1] ?? 0;
+    tell(`step ${JSON.stringify(op.stepId)}`, op.error, before, op.retriable);
+  }
+  if (outcome?.kind === "threw") tell("the handler", outcome.error, attempt, outcome.retriable);
+}
