@@ -82,13 +82,16 @@ class Plan {
   }
 
   /**
-   * What opening a subscription at this key touches: head, tail chunk, the next one. Where runs may end before in the
-   * same decision, any chunk may have become the tail.
+   * What opening subscriptions at this key touches: head, tail chunk, those that may come after it. Where runs may end
+   * before in the same decision, any chunk may have become the tail.
    */
-  opening(routeKey: string, afterEndings: boolean): void {
+  opening(routeKey: string, openings: number, afterEndings: boolean): void {
     const head = this.row(subscriptionKey(routeKey, 0));
-    if (head == null) return;
-    for (let chunk = afterEndings ? 1 : Math.max(1, head.tail); chunk <= head.tail + 1; chunk++) {
+    if (head === undefined) return;
+    const tail = head?.tail ?? 0;
+    // A first opening at a fresh head needs no further chunk.
+    const last = head === null && openings === 1 ? 0 : tail + Math.ceil(openings / LIMITS.subscriptionsPerChunkMax);
+    for (let chunk = afterEndings ? 1 : Math.max(1, tail); chunk <= last; chunk++) {
       this.row(subscriptionKey(routeKey, chunk));
     }
   }
@@ -111,10 +114,12 @@ function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
   plan.row(idsKey(event.idFrom, bucket, chunk + 1));
   let endings = false;
   for (const routeKey of routeKeys) if (planListeners(plan, event, routeKey)) endings = true;
+  const openings = new Map<string, number>();
   for (const { runId, declared } of candidates) {
     plan.row(runKey(runId));
-    for (const { routeKey } of declared) plan.opening(routeKey, endings);
+    for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
+  for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
 }
 
 /** @returns whether the event may end runs that listen here. */
@@ -145,7 +150,7 @@ function planReport(plan: Plan, report: StepReport): void {
   for (const op of report.ops) {
     if (op.kind !== "waitRequested" || op.value === null) continue;
     const routeKey = routeKeyOf(op.event, op.match, op.value);
-    plan.opening(routeKey, false);
+    plan.opening(routeKey, 1, false);
     const head = plan.row(subscriptionKey(routeKey, 0));
     for (const kept of head?.kept ?? []) if (isEligible(run, kept)) plan.row(keptEventKey(routeKey, kept.offset));
   }

@@ -81,6 +81,16 @@ it("opens at a key from which the same event has just taken whole chunks of list
   expect(s.runs).toHaveLength(runs + 1);
 });
 
+it("starts many runs that listen at one key from one event", () => {
+  const functions = Array.from({ length: LIMITS.subscriptionsPerChunkMax * 3 }, (_, i) =>
+    fn({ id: `f${i}`, triggers: [{ event: "go" }], waits: [{ event: "ok", match: "data.k" }] }),
+  );
+  const s = new Scenario(functions);
+  s.send("go", { k: "k1" });
+  s.send("go", { k: "k1" });
+  expect(s.runs).toHaveLength(2 * functions.length);
+});
+
 describe("registration", () => {
   const config = { app: "shop", functions: [review] };
   it("is numbered by inbox 0 and sent to every partition", () => {

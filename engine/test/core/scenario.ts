@@ -120,6 +120,12 @@ class StrictView implements RowView {
   }
 }
 
+/** As the task's overlay has it: what is written was read, but for kept events. */
+function demandRead(view: StrictView, key: RowKey): void {
+  if (kindOf(key) === "keptEvent" || view.isLoaded({ kind: "row", key })) return;
+  throw new Error(`row ${key} is written without having been read`);
+}
+
 export class Scenario {
   readonly world = new World();
   readonly effects: Effect[] = [];
@@ -255,7 +261,18 @@ export class Scenario {
       view.load(missing);
     }
     const decision = core.decide(view, input, moment);
-    for (const change of decision.changes) core.evolve(this.world, change);
+    const writer: RowWriter = {
+      get: (key) => this.world.get(key),
+      put: (key, row) => {
+        demandRead(view, key);
+        this.world.put(key, row);
+      },
+      delete: (key) => {
+        demandRead(view, key);
+        this.world.delete(key);
+      },
+    };
+    for (const change of decision.changes) core.evolve(writer, change);
     this.effects.push(...decision.effects);
     this.rejections.push(...decision.rejections.map((r) => r.code));
     return decision;
