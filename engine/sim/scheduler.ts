@@ -77,7 +77,7 @@ export interface Fate {
 const NO_FAULTS: Fate = { verdict: () => "go", crashed: () => undefined };
 
 /** More operations than this in one run of a seed mean that something spins. */
-const OPERATIONS_MAX = 400_000;
+const OPERATIONS_MAX = 100_000;
 
 export class SpinError extends Error {
   override readonly name = "SpinError";

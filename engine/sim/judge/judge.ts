@@ -1,10 +1,11 @@
 /** The whole judgement of one seed, partition by partition. */
 import { kindOf } from "../../src/core/index.js";
 import type { Cluster } from "../cluster.js";
+import { CALM } from "../faults.js";
 import { Verdict } from "../model/verdict.js";
 import { compareAborts, compareHistory, compareMemos, compareRequests, judgeExecutions, modelOf } from "./compare.js";
 import { evidenceOf, shardPartition, type Evidence } from "./evidence.js";
-import { judgeAcknowledged, judgePromises } from "./promises.js";
+import { judgeAcknowledged, judgeLateness, judgePromises } from "./promises.js";
 import { judgeDisk, judgeState } from "./state.js";
 
 /** @param stuck what never came to its end, if anything. */
@@ -20,6 +21,7 @@ export async function judge(cluster: Cluster, stuck: string | null): Promise<Ver
     const evidence = evidenceOf({ journal, topics, apps, partitions }, partition, verdict);
     all.push(evidence);
     judgePromises({ evidence, scripts, verdict });
+    if (cluster.scenario.faults === CALM) judgeLateness({ evidence, verdict });
     const model = modelOf({ evidence, partitions, verdict });
     compareHistory(model, evidence, verdict);
     compareRequests(model, evidence, verdict);

@@ -96,6 +96,28 @@ function judgeTimes({ evidence: { partition }, verdict }: PromiseCase, { runId, 
   }
 }
 
+/** How late a timer may be where nothing is amiss: clocks that differ, and a reader's longest wait. In ms. */
+const LATE_MS_MAX = 30_000;
+
+/** Liveness: without trouble, what is due fires soon. */
+export function judgeLateness({ evidence, verdict }: Pick<PromiseCase, "evidence" | "verdict">): void {
+  const { partition, inbox } = evidence;
+  const advances = inbox.flatMap(({ offset, record }) => (record?.kind === "advance" ? [offset] : []));
+  for (const { runId, lines } of runsOf(evidence.history)) {
+    const begun = new Map<string, { readonly dueAtMs: number; readonly offset: number }>();
+    for (const { cause, body } of lines) {
+      const { offset } = cause;
+      if (body.kind === "sleepStarted" || body.kind === "waitStarted") {
+        begun.set(body.stepId, { dueAtMs: body.untilMs, offset });
+      }
+      const since = body.kind === "sleepEnded" || body.kind === "waitTimedOut" ? begun.get(body.stepId) : undefined;
+      if (since === undefined || advances.some((at) => at > since.offset && at <= offset)) continue;
+      const lateMs = body.atMs - since.dueAtMs;
+      if (lateMs > LATE_MS_MAX) verdict.add("liveness", `fired ${lateMs} ms late`, { partition, offset, runId });
+    }
+  }
+}
+
 /** G1: no wait timed out although a matching event was in the log, behind its registration and before its deadline. */
 function judgeWaits({ evidence, scripts, verdict }: PromiseCase, run: RunLines, events: readonly SeenEvent[]): void {
   const script = scripts.get(run.functionId);
