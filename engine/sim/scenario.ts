@@ -58,7 +58,7 @@ export function drawScenario(rng: Prng): Scenario {
     faults: rng.chance(0.1) ? CALM : drawFaults(rng.fork()),
     habits: Array.from({ length: workers * apps.length }, () => drawHabits(rng)),
     options: drawOptions(rng),
-    limits: { subscriptionsPerChunkMax: rng.pick([20, 64]), idsPerChunkMax: rng.pick([8, 256]) },
+    limits: { subscriptionsPerChunkMax: rng.pick([2, 5, 64]), idsPerChunkMax: rng.pick([2, 256]) },
     timeline: drawTimeline(rng.fork(), { partitions, apps, scripts }),
   };
 }
