@@ -1,5 +1,6 @@
-/** docs/errors/README.md: the table of all error codes, from engine/src/errors/codes.ts. */
+/** docs/errors/README.md: the tables of all error codes, from the engine's sources. */
 import { ERROR_CODES } from "../../engine/src/errors/codes.js";
+import { REQUEST_CODES } from "../../engine/src/gateway/request-error.js";
 
 /** @returns file name to text. */
 export function errorIndex(): ReadonlyMap<string, string> {
@@ -9,14 +10,26 @@ export function errorIndex(): ReadonlyMap<string, string> {
       ([code, { family, retriable, summary }]) =>
         `| [${code}](${code}.md) | ${family} | ${retriable ? "yes" : "no"} | ${summary} |`,
     );
+  const answers = Object.entries(REQUEST_CODES).map(
+    ([code, { status, summary }]) => `| ${code} | ${status} | ${status === 503 ? "yes" : "no"} | ${summary} |`,
+  );
   const text = [
     "# Error codes",
     "",
-    "Written by `npm run gen` from `engine/src/errors/codes.ts`. Branch on `code`, never on text.",
+    "Written by `npm run gen` from `engine/src/errors/codes.ts` and `engine/src/gateway/request-error.ts`. Branch on `code`,",
+    "never on text.",
+    "",
+    "## Of the engine: in its log, and as its last line when it cannot start",
     "",
     "| code | family | worth another try | |",
     "|---|---|---|---|",
     ...rows,
+    "",
+    "## Of the gateway: in the body of its answers, as `error.code`",
+    "",
+    "| code | status | worth another try | |",
+    "|---|---|---|---|",
+    ...answers,
     "",
   ];
   return new Map([["README.md", text.join("\n")]]);
