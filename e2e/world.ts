@@ -45,19 +45,19 @@ export class World {
   ) {}
   #workers: Worker[] = [];
 
-  static async start(kind: WorldKind, partitions = 4): Promise<World> {
+  static async start(kind: WorldKind, more: Record<string, unknown> = {}): Promise<World> {
     const dataDir = await mkdtemp(join(tmpdir(), "eddy-e2e-"));
-    const engine = await World.#engine(kind, dataDir, 0, partitions);
+    const engine = await World.#engine(kind, dataDir, 0, more);
     return new World(kind, dataDir, engine, new Eddy({ id: "shop", baseUrl: engine.url }));
   }
-  static #engine(kind: WorldKind, dataDir: string, port: number, partitions: number): Promise<Engine> {
-    const options = { port, partitions, dataDir, inMemory: kind === "memory", logLevel: "silent" };
+  static #engine(kind: WorldKind, dataDir: string, port: number, more: Record<string, unknown>): Promise<Engine> {
+    const options = { port, partitions: 4, dataDir, inMemory: kind === "memory", logLevel: "silent", ...more };
     return startEngine(readEngineConfig(options, {}));
   }
 
-  async work(functions: Functions): Promise<Worker> {
+  async work(functions: Functions, more: Partial<ConnectOptions> = {}): Promise<Worker> {
     const apps = [{ client: this.client, functions }];
-    const worker = await connect({ apps, baseUrl: this.engine.url, handleShutdownSignals: false });
+    const worker = await connect({ apps, baseUrl: this.engine.url, handleShutdownSignals: false, ...more });
     this.#workers.push(worker);
     return worker;
   }
@@ -66,7 +66,7 @@ export class World {
   async restart(): Promise<void> {
     const port = Number(new URL(this.engine.url).port);
     await this.engine.close();
-    this.engine = await World.#engine(this.kind, this.dataDir, port, 4);
+    this.engine = await World.#engine(this.kind, this.dataDir, port, {});
   }
 
   async get<T>(path: string): Promise<T> {

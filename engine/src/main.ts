@@ -197,9 +197,10 @@ class RunningEngine implements Engine {
     const { partitions } = this.#config;
     const shared = { log, stores, clock: this.#clock, meter: this.#meter, logger: this.#logger };
     const core = this.#parts.core ?? defaultCore;
+    const options = { cacheBytesMax: Math.floor((this.#config.cacheMib * 1_048_576) / partitions) };
     const numbers = Array.from({ length: partitions }, (_, partition) => partition);
     this.#tasks = numbers.map(
-      (partition) => new PartitionTask({ ...shared, core, topics: this.#topics, partition, partitions }),
+      (partition) => new PartitionTask({ ...shared, core, topics: this.#topics, partition, partitions, options }),
     );
     const { retentionMs } = coreTopicSpecs(this.#topics, partitions).find(
       ({ name }) => name === this.#topics.history,

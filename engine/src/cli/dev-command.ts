@@ -10,7 +10,7 @@ import { startMessage } from "./start-message.js";
 const DRAIN_MS_MAX = 30_000;
 
 export function addDevCommand(program: Command): void {
-  const { host, port, dataDir, partitions, logLevel } = CONFIG_DEFAULTS;
+  const { host, port, dataDir, partitions, cacheMib, logLevel } = CONFIG_DEFAULTS;
   // No defaults here: what is not given may still come from the environment.
   program
     .command("dev")
@@ -21,6 +21,7 @@ export function addDevCommand(program: Command): void {
     .option("--in-memory", "keep everything in memory")
     .option("--fsync", "acknowledge only what survives a power loss")
     .option("--partitions <number>", `inbox partitions of a new data directory (default: ${partitions})`)
+    .option("--cache-mib <number>", `memory for rows used lately, in MiB (default: ${cacheMib})`)
     .addOption(new Option("--log-level <level>", `(default: ${logLevel})`).choices([...LOG_LEVELS]))
     .addHelpText("after", EXIT_CODES_HELP)
     .action((options: Record<string, unknown>) => runDev(options));

@@ -26,6 +26,8 @@ const schema = z
     fsync: flag.default(false),
     /** Inbox partitions; fixed once the data directory is made. Since 0.1. */
     partitions: count(1, LIMITS.partitionsMax).default(4),
+    /** Memory for rows used lately, of all partitions together, in MiB. Pending waits beyond it are on disk. Since 0.1. */
+    cacheMib: count(1, 65_536).default(128),
     /** Lines below this level are not written. Since 0.1. */
     logLevel: z.enum(LOG_LEVELS).default("info"),
   })
