@@ -187,7 +187,9 @@ class Course {
   async #comeToRest(): Promise<string | null> {
     const { watch } = this.#cluster;
     const atRest = (): boolean => watch.allEnded && this.#cluster.workersIdle;
-    for (let round = 0; round < ROUNDS_MAX; round++) {
+    // Rounds in which no run ends count; with many slow runs and retries, whole minutes of steps are progress too.
+    for (let round = 0, idle = 0; idle < ROUNDS_MAX; round++, idle++) {
+      const alive = watch.alive.length;
       // Late reports and replies of steps may still come, and start what must end.
       const before = watch.lines;
       if (round === 0 || atRest()) await this.#until(() => false, 200_000);
@@ -196,6 +198,7 @@ class Course {
       const { lines } = watch;
       await this.#until(atRest, 3_000);
       if (watch.lines === lines) await this.#until(() => watch.lines !== lines, 130_000);
+      if (watch.alive.length < alive) idle = 0;
     }
     if (!watch.allEnded) return `${watch.alive.length} runs never ended: ${watch.alive.slice(0, 3).join(", ")}`;
     await this.#advance(52 * 3_600_000); // event ids are forgotten
