@@ -16,8 +16,8 @@ export function errorIndex(): ReadonlyMap<string, string> {
   const text = [
     "# Error codes",
     "",
-    "Written by `npm run gen` from `engine/src/errors/codes.ts` and `engine/src/gateway/request-error.ts`. Branch on `code`,",
-    "never on text.",
+    "Written by `npm run gen` from `engine/src/errors/codes.ts` and `engine/src/gateway/request-error.ts`.",
+    "Branch on `code`, never on text.",
     "",
     "## Of the engine: in its log, and as its last line when it cannot start",
     "",
