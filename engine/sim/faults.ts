@@ -68,7 +68,11 @@ interface Aim {
   readonly after: boolean;
 }
 
-const AIMED_AT = ["commit", "storeWrite", "openWriter", "append", "storeRead", "storeOpen", "ask"] as const;
+/** Checkpoints most of all: what lies between their two halves, and between them and the next. */
+const AIMED_AT = [
+  ...(["commit", "commit", "commit", "storeWrite", "storeWrite"] as const),
+  ...(["openWriter", "append", "storeRead", "storeOpen", "ask"] as const),
+];
 
 export class SeededFate implements Fate {
   plan: FaultPlan = CALM;

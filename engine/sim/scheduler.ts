@@ -33,6 +33,9 @@ const REMOTE: ReadonlySet<OpKind> = new Set(["append", "commit", "openWriter", "
 /** Remote operations may fail with an unknown outcome, questions may fail as well. */
 const FALLIBLE: ReadonlySet<OpKind> = new Set([...REMOTE, "read", "ask"]);
 
+/** Operations whose answer may be on its way while others are performed. */
+const ANSWERED: ReadonlySet<OpKind> = new Set([...FALLIBLE, "storeOpen", "storeRead", "storeWrite"]);
+
 export type Verdict = "go" | "failBefore" | "failAfter" | "crashBefore" | "crashAfter";
 
 export interface OpRequest<T> {
@@ -207,7 +210,7 @@ export class Scheduler {
         return;
       case "go":
         this.#act(op, "");
-        if (REMOTE.has(op.kind) && this.#rng.chance(0.15)) {
+        if (ANSWERED.has(op.kind) && this.#rng.chance(0.15)) {
           this.#queue(op, this.#nowMs + (process?.delayMs(op.kind) ?? 0));
         } else {
           this.#settle(op);

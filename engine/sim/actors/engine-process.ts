@@ -14,6 +14,7 @@ import type { Clock } from "../../src/ports/clock.js";
 import type { StoreFactory } from "../../src/ports/store.js";
 import type { Topics } from "../../src/topics.js";
 import type { SimProcess } from "../process.js";
+import type { Answer } from "./facts.js";
 import type { Group, Member } from "./group.js";
 
 export interface EnginePorts {
@@ -31,6 +32,8 @@ export interface EngineDeps {
   readonly partitions: number;
   readonly group: Group;
   readonly options: Partial<PartitionOptions>;
+  /** Told what was answered, and as of when. */
+  readonly onAnswer: (answer: Answer) => void;
   /** Told why a task closed by itself. */
   readonly onFailure: (partition: number, error: Error) => void;
 }
@@ -80,9 +83,13 @@ export class EngineProcess implements Member {
 
   /** Null: the run, or this invocation of it, is over. */
   async runState(partition: number, runId: string, invocation: number): Promise<RunState | null | "unavailable"> {
-    if (this.taskOf(partition) === null) return "unavailable";
+    const task = this.taskOf(partition);
+    if (task === null) return "unavailable";
     try {
-      return (await this.taskOf(partition)?.runState(runId, invocation)) ?? null;
+      const state = await task.runState(runId, invocation);
+      const { processedOffset } = task.time();
+      this.#deps.onAnswer({ runId, invocation, processedOffset, memo: state?.memo ?? null });
+      return state;
     } catch (error) {
       if (error instanceof TransientError || error instanceof ClosedError) return "unavailable";
       throw error;

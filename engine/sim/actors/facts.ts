@@ -22,6 +22,16 @@ export interface Entry {
   readonly memo: readonly MemoEntry[];
 }
 
+/** An engine process was asked what a worker needs to re-enter a run. */
+export interface Answer {
+  readonly runId: string;
+  readonly invocation: number;
+  /** Offset of the last record that the process had applied whole; the next one may be applied in part. */
+  readonly processedOffset: number;
+  /** null: it said that the run, or this invocation of it, is over. */
+  readonly memo: readonly MemoEntry[] | null;
+}
+
 /** Somebody was told that the log has an event. */
 export interface Acknowledged {
   readonly eventId: string;
@@ -31,6 +41,7 @@ export interface Acknowledged {
 export class Facts {
   readonly executions: Execution[] = [];
   readonly entries: Entry[] = [];
+  readonly answers: Answer[] = [];
   readonly acknowledged: Acknowledged[] = [];
   /** Why a task closed by itself, where that tells of a bug. */
   readonly failures: string[] = [];

@@ -3,7 +3,15 @@ import { kindOf } from "../../src/core/index.js";
 import type { Cluster } from "../cluster.js";
 import { CALM } from "../faults.js";
 import { Verdict } from "../model/verdict.js";
-import { compareAborts, compareHistory, compareMemos, compareRequests, judgeExecutions, modelOf } from "./compare.js";
+import {
+  compareAborts,
+  compareHistory,
+  compareMemos,
+  compareRequests,
+  judgeAnswers,
+  judgeExecutions,
+  modelOf,
+} from "./compare.js";
 import { evidenceOf, shardPartition, type Evidence } from "./evidence.js";
 import { judgeAcknowledged, judgeLateness, judgePromises } from "./promises.js";
 import { judgeDisk, judgeState } from "./state.js";
@@ -29,6 +37,8 @@ export async function judge(cluster: Cluster, stuck: string | null): Promise<Ver
     compareMemos(model, { facts, scripts }, verdict);
     const executions = facts.executions.filter(({ runId }) => shardPartition(runId, partitions) === partition);
     judgeExecutions(executions, evidence, model);
+    const answers = facts.answers.filter(({ runId }) => shardPartition(runId, partitions) === partition);
+    judgeAnswers(model, answers, verdict);
     const replay = judgeState({ core: cluster.replayCore, journal, topics, partitions, evidence, verdict });
     if (stuck !== null) continue;
     for (const key of replay.rows.rows.keys()) {

@@ -148,6 +148,7 @@ export class PartitionModel {
   /** Any settled step is progress: the handler's failures and the step's own count anew. */
   remember(run: ModelRun, entry: MemoEntry): void {
     run.memo.set(entry.stepId, entry);
+    run.settledAt.push(this.offset);
     run.attempts.delete("");
     run.attempts.delete(entry.stepId);
   }
@@ -172,6 +173,7 @@ export class PartitionModel {
 
   end(run: ModelRun, entry: DistributiveOmit<HistoryEntry, "runId" | "functionId" | "atMs">): void {
     this.runs.delete(run.runId);
+    run.endedAt = this.offset;
     this.ended.set(run.runId, run);
     this.record(run, entry);
     if (run.inFlight) this.expected.aborts.push({ offset: this.offset, body: run.runId });
@@ -279,7 +281,15 @@ export class PartitionModel {
     });
     const run: ModelRun = {
       ...{ runId, functionId, app, fn, trigger: event, rules, mark: this.offset },
-      ...{ memo: new Map(), pending: [], pendingNo: 0, attempts: new Map(), taken: new Set() },
+      ...{
+        memo: new Map(),
+        settledAt: [],
+        endedAt: Infinity,
+        pending: [],
+        pendingNo: 0,
+        attempts: new Map(),
+        taken: new Set(),
+      },
       ...{ invocation: 0, inFlight: false, news: false, memoSent: 0 },
       ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
     };

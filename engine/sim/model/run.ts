@@ -48,6 +48,10 @@ export interface ModelRun {
   /** Events at or before this offset are not eligible for the next wait. */
   mark: number;
   readonly memo: Map<string, MemoEntry>;
+  /** Where each entry of the memo was settled, in the same order. */
+  readonly settledAt: number[];
+  /** Where the run ended; Infinity while it lives. */
+  endedAt: number;
   pending: Pending[];
   pendingNo: number;
   readonly attempts: Map<string, number>;
