@@ -11,6 +11,7 @@ describe("engine configuration", () => {
       inMemory: false,
       fsync: false,
       partitions: 4,
+      cacheMib: 128,
       logLevel: "info",
     });
     expect(CONFIG_DEFAULTS).toEqual(readEngineConfig({}, {}));
