@@ -156,14 +156,14 @@ function planReport(plan: Plan, report: StepReport): void {
   }
 }
 
-function planTimer(plan: Plan, { target }: Timer): void {
+function planTimer(plan: Plan, { target, dueAtMs }: Timer): void {
   switch (target.kind) {
     case "pending":
     case "lease":
       plan.row(runKey(target.runId));
       return;
     case "sweep": {
-      const sweep = dueSweep(plan.row(deliveryKey(target.app)), plan.moment.rawMs);
+      const sweep = dueSweep(plan.row(deliveryKey(target.app)), dueAtMs);
       if (sweep === undefined) return;
       for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
       return;

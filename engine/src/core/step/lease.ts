@@ -42,22 +42,22 @@ export function onLeaseDue(draft: Draft, runId: string, dueAtMs: number): void {
 }
 
 /** Requests delivered up to the mark that neither ended nor were covered by a heartbeat have lost their lease. */
-export function onSweepDue(draft: Draft, app: string): void {
+export function onSweepDue(draft: Draft, app: string, dueAtMs: number): void {
   const { rawMs } = draft.moment;
-  const sweep = dueSweep(draft.get(deliveryKey(app)), rawMs);
+  const sweep = dueSweep(draft.get(deliveryKey(app)), dueAtMs);
   if (sweep === undefined) return draft.reject("STALE_TIMER", `delivery sweep of ${app}`);
   const expired = draft.scanIndex(sweepRange(app, asCause(sweep.mark)));
   const againAtMs = expired.length >= LIMITS.sweepRunsMax ? rawMs + 1 : null;
-  draft.emit({ kind: "DeliverySwept", app, untilMs: rawMs, againAtMs });
+  draft.emit({ kind: "DeliverySwept", app, untilMs: dueAtMs, againAtMs });
   for (const [, runId] of expired) dispatch(draft, runId, "leaseLost");
 }
 
-/** The last sweep that is due: its mark covers those before it. */
+/** The last sweep due by then, in raw time: its mark covers those before it. Later ones have their turn among timers. */
 export function dueSweep(
   delivery: Row<"delivery"> | null | undefined,
-  rawMs: number,
+  dueAtMs: number,
 ): DeliveryRow["sweeps"][number] | undefined {
-  return delivery?.sweeps.findLast((sweep) => sweep.dueAtMs <= rawMs);
+  return delivery?.sweeps.findLast((sweep) => sweep.dueAtMs <= dueAtMs);
 }
 
 export function sweepRange(app: string, mark: Cause): IndexRange {

@@ -13,7 +13,7 @@ export function onTimerDue(draft: Draft, { target, dueAtMs }: Timer): void {
     case "lease":
       return onLeaseDue(draft, target.runId, dueAtMs);
     case "sweep":
-      return onSweepDue(draft, target.app);
+      return onSweepDue(draft, target.app, dueAtMs);
     case "ids":
       return draft.emit({ kind: "IdsForgotten", key: target.key });
   }
