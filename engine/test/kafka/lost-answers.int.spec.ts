@@ -83,6 +83,15 @@ describe("when answers get lost", () => {
       await next.commit([record("a", "3")]);
       expect(await changelog()).toEqual(["a=1", "a=3"]);
     });
+    it("does not skip what somebody appended behind it", async () => {
+      const writer = await log.openChangelogWriter(CHANGELOG.name, 0);
+      let behind = 0;
+      faults.loseAnswers(REQUEST.endTransaction, 1, async () => {
+        behind = (await other.append(CHANGELOG.name, 0, [record("b", "somebody else's")])).baseOffset;
+      });
+      expect(await writer.commit([record("a", "1")])).toBeLessThanOrEqual(behind);
+      expect(await changelog()).toEqual(["a=1", "b=somebody else's"]);
+    });
     it("that may be stored is not called fenced, although its writer is", async () => {
       const writer = await log.openChangelogWriter(CHANGELOG.name, 0);
       faults.loseAnswers(REQUEST.endTransaction, 1, async () => {

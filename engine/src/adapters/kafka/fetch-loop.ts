@@ -295,7 +295,10 @@ function nobodyLeads({ place }: FetchCursor): BrokerError {
 }
 
 /** A partition can be in a request once: of readers at different offsets, the first decides, the others go later. */
-function wishesOf(cursors: readonly FetchCursor[]): { wishes: readonly Wish[]; others: readonly FetchCursor[] } {
+export function wishesOf(cursors: readonly FetchCursor[]): {
+  readonly wishes: readonly Wish[];
+  readonly others: readonly FetchCursor[];
+} {
   const wishes = new Map<string, Wish>();
   const others: FetchCursor[] = [];
   for (const cursor of cursors) {
