@@ -27,6 +27,8 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /src/package.json ./
 COPY --from=build /src/schemas/package.json ./schemas/
 COPY --from=build /src/schemas/dist ./schemas/dist
+COPY --from=build /src/clients/package.json ./clients/
+COPY --from=build /src/clients/dist ./clients/dist
 COPY --from=build /src/engine/package.json ./engine/
 COPY --from=build /src/engine/dist ./engine/dist
 USER node

@@ -94,7 +94,7 @@ export default defineConfig(
   },
   {
     // Configuration reaches the engine through config/ alone.
-    files: ["engine/src/**/*.ts"],
+    files: ["engine/src/**/*.ts", "clients/src/**/*.ts"],
     ignores: ["engine/src/config/**", "engine/src/core/**"],
     rules: {
       "no-restricted-syntax": [
@@ -107,7 +107,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["schemas/src/**/*.ts", "sdk/src/**/*.ts", "engine/src/**/*.ts"],
+    files: ["schemas/src/**/*.ts", "clients/src/**/*.ts", "sdk/src/**/*.ts", "engine/src/**/*.ts"],
     ignores: ["engine/src/cli/**", "sdk/src/define/logger.ts"],
     rules: { "no-console": "error" },
   },

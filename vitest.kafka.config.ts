@@ -5,7 +5,7 @@ export default {
   ...base,
   test: {
     ...base.test,
-    include: ["engine/test/kafka/**/*.int.spec.ts"],
+    include: ["clients/test/kafka/**/*.int.spec.ts"],
     exclude: ["**/node_modules/**"],
     globalSetup: ["scripts/kafka/vitest-setup.ts"],
     fileParallelism: false,

@@ -9,7 +9,7 @@ import { EmbeddedLog } from "../../engine/src/adapters/embedded/index.js";
 import { recordsKey } from "../../engine/src/adapters/embedded/keys.js";
 import { SystemClock } from "../../engine/src/adapters/memory/index.js";
 import { NativeDb } from "../../engine/src/adapters/rocksdb/native-db.js";
-import type { NewRecord } from "../../engine/src/ports/log.js";
+import type { NewRecord } from "../../clients/src/ports/log.js";
 import { measure, print, rounds } from "../figures.js";
 import type { Figure } from "../figures.js";
 

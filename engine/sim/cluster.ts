@@ -2,7 +2,7 @@
  * A simulated cluster: machines with engine processes, machines with workers, one log. It starts and restarts processes,
  * makes the trouble that the seed asks for, and lets calm return.
  */
-import { appTopicSpecs, coreTopicSpecs, topicsOf, type Topics } from "../src/topics.js";
+import { appTopicSpecs, coreTopicSpecs, topicsOf, type Topics } from "@eddy/clients";
 import { core } from "../src/core/core.js";
 import type { Core } from "../src/core/index.js";
 import type { RunState } from "@eddy/schemas";

@@ -1,5 +1,5 @@
 /** Everything that any process ever got into the log, by topic and partition, as it was appended: the judge's evidence. */
-import type { LogRecord, NewRecord } from "../src/ports/log.js";
+import type { LogRecord, NewRecord } from "@eddy/clients";
 import { offset } from "@eddy/schemas";
 
 /** One commit of the changelog: its records are those before `end`. */

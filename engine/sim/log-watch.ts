@@ -7,8 +7,7 @@ import {
   decodeStepRequest,
   type RegisteredApp,
 } from "@eddy/schemas";
-import type { LogRecord, NewRecord } from "../src/ports/log.js";
-import type { Topics } from "../src/topics.js";
+import type { LogRecord, NewRecord, Topics } from "@eddy/clients";
 import type { Journal } from "./journal.js";
 import { EPOCH_MS } from "./trace.js";
 

@@ -7,7 +7,7 @@ import { offset } from "@eddy/schemas";
 import type { Core, Decision, Input, Moment, RowView } from "../src/core/index.js";
 import { runKey } from "../src/core/index.js";
 import type { Change } from "../src/core/index.js";
-import type { Log, LogReader, LogRecord } from "../src/ports/log.js";
+import type { Log, LogReader, LogRecord } from "@eddy/clients";
 import type { Store } from "../src/ports/store.js";
 import type { Sabotage } from "./cluster.js";
 import type { Scenario } from "./scenario.js";

@@ -9,7 +9,7 @@
  *                 │ process paused:  remote ones act in time, the process learns of it when it goes on
  *                 └ fault: rejected before or after it acted
  */
-import { TransientError } from "../src/errors/codes.js";
+import { TransientError } from "@eddy/clients/errors";
 import type { Prng } from "./prng.js";
 import type { SimProcess } from "./process.js";
 import { EPOCH_MS, type Trace } from "./trace.js";

@@ -15,24 +15,29 @@ import { RocksDbStoreFactory } from "./adapters/rocksdb/index.js";
 import type { EngineConfig } from "./config/engine-config.js";
 import { core as defaultCore } from "./core/core.js";
 import type { Core } from "./core/index.js";
-import { InboxLanes } from "./dispatch/inbox-lanes.js";
-import { runStatesOf } from "./dispatch/run-states.js";
-import { WorkerGate } from "./dispatch/worker-gate.js";
-import { DataDirError } from "./errors/codes.js";
+import {
+  type Clock,
+  coreTopicSpecs,
+  EventSender,
+  InboxLanes,
+  type Log,
+  type Logger,
+  type Meter,
+  NO_METER,
+  RegistryView,
+  runStatesOf,
+  type Topics,
+  topicsOf,
+  WorkerGate,
+} from "@eddy/clients";
+import { DataDirError } from "@eddy/clients/errors";
 import { DevClock, type PartitionClock } from "./gateway/dev-clock.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { Readiness } from "./gateway/http-routes.js";
-import { EventSender } from "./gateway/send-events.js";
 import { HistoryLookup } from "./history/history-lookup.js";
 import { HistoryTailer } from "./history/history-tailer.js";
 import { PartitionTask } from "./partition/index.js";
-import type { Clock } from "./ports/clock.js";
-import type { Log } from "./ports/log.js";
-import type { Logger } from "./ports/logger.js";
-import { NO_METER, type Meter } from "./ports/meter.js";
 import type { StoreFactory } from "./ports/store.js";
-import { RegistryView } from "./registry/registry-view.js";
-import { coreTopicSpecs, topicsOf, type Topics } from "./topics.js";
 
 /** The one namespace of `eddy dev`. */
 const NAMESPACE = "dev";

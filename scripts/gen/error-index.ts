@@ -1,6 +1,6 @@
 /** docs/errors/README.md: the tables of all error codes, from the engine's sources. */
-import { ERROR_CODES } from "../../engine/src/errors/codes.js";
-import { REQUEST_CODES } from "../../engine/src/gateway/request-error.js";
+import { ERROR_CODES } from "../../clients/src/errors/codes.js";
+import { REQUEST_CODES } from "../../clients/src/errors/request-error.js";
 
 /** @returns file name to text. */
 export function errorIndex(): ReadonlyMap<string, string> {
@@ -16,7 +16,7 @@ export function errorIndex(): ReadonlyMap<string, string> {
   const text = [
     "# Error codes",
     "",
-    "Written by `npm run gen` from `engine/src/errors/codes.ts` and `engine/src/gateway/request-error.ts`.",
+    "Written by `npm run gen` from `clients/src/errors/codes.ts` and `clients/src/errors/request-error.ts`.",
     "Branch on `code`, never on text.",
     "",
     "## Of the engine: in its log, and as its last line when it cannot start",

@@ -16,7 +16,7 @@ async function broken(path: string, code: string): Promise<readonly string[]> {
 }
 
 const CORE = "engine/src/core/decision.ts";
-const TASK = "engine/src/ports/clock.ts";
+const TASK = "clients/src/ports/clock.ts";
 
 describe("lint, P1: the core has no I/O, clock, randomness or await", () => {
   it.each([

@@ -21,51 +21,75 @@ interface Room {
   readonly byPath?: boolean;
 }
 
+const C = "clients/src/";
 const E = "engine/src/";
-const CONTRACTS = [`${E}ports/`, `${E}errors/`, `${E}topics.ts`, "schemas/"];
-const INNER = [...CONTRACTS, `${E}core/`];
+const CONTRACTS = [`${C}ports/`, `${C}errors/`, `${C}topics.ts`, `${C}topic-rules.ts`, "schemas/"];
 
 export const ROOMS: readonly Room[] = [
   { at: "schemas/src/", imports: [], packages: true },
-  { at: "sdk/src/", imports: ["schemas/"], packages: true, node: true },
 
-  { at: `${E}errors/`, imports: ["schemas/"] },
-  { at: `${E}core/`, imports: [`${E}errors/`, "schemas/"] },
-  { at: `${E}topics.ts`, imports: ["schemas/"], types: [`${E}ports/`] },
-  { at: `${E}ports/`, imports: ["schemas/", `${E}errors/`], types: [`${E}core/`] },
-  { at: `${E}partition/`, imports: INNER, packages: ["sorted-btree", "lru-cache"], node: ["node:module"] },
-  { at: `${E}adapters/`, imports: CONTRACTS, types: [`${E}core/`], packages: true, node: true },
-  { at: `${E}registry/`, imports: INNER, packages: true, node: true },
-  { at: `${E}history/`, imports: [...INNER, `${E}registry/`], packages: true, node: true },
-  { at: `${E}dispatch/`, imports: [...INNER, `${E}registry/`], packages: true, node: true },
+  { at: `${C}errors/`, imports: ["schemas/"] },
+  { at: `${C}ports/`, imports: ["schemas/", `${C}errors/`] },
+  { at: `${C}topics.ts`, imports: ["schemas/"], types: [`${C}ports/`] },
+  { at: `${C}topic-rules.ts`, imports: [`${C}errors/`], types: [`${C}ports/`] },
+  { at: `${C}system-clock.ts`, imports: [`${C}ports/`] },
+  { at: `${C}registry/`, imports: CONTRACTS, packages: true, node: true },
+  { at: `${C}send/`, imports: [...CONTRACTS, `${C}registry/`], packages: true, node: true },
+  { at: `${C}dispatch/`, imports: [...CONTRACTS, `${C}registry/`, `${C}send/`], packages: true, node: true },
+  { at: `${C}kafka/`, imports: CONTRACTS, packages: true, node: true },
+  { at: `${C}index.ts`, imports: [C] },
+
+  { at: "sdk/src/", imports: ["schemas/", C], packages: true, node: true },
+
+  { at: `${E}core/`, imports: [`${C}errors/`, "schemas/"] },
+  { at: `${E}ports/`, imports: ["schemas/", C], types: [`${E}core/`] },
+  {
+    at: `${E}partition/`,
+    imports: ["schemas/", C, `${E}ports/`, `${E}core/`],
+    packages: ["sorted-btree", "lru-cache"],
+    node: ["node:module"],
+  },
+  { at: `${E}adapters/`, imports: ["schemas/", C, `${E}ports/`], packages: true, node: true },
+  { at: `${E}history/`, imports: ["schemas/", C, `${E}ports/`], packages: true, node: true },
   {
     at: `${E}gateway/`,
-    imports: [...INNER, `${E}registry/`, `${E}history/`, `${E}dispatch/`],
+    imports: ["schemas/", C, `${E}ports/`, `${E}history/`],
     types: [`${E}config/`],
     packages: true,
     node: true,
   },
-  { at: `${E}config/`, imports: [`${E}errors/`, "schemas/"], packages: true, node: true },
-  { at: `${E}cli/`, imports: [E], packages: true, node: true },
-  { at: `${E}main.ts`, imports: [E, "schemas/"], packages: true, node: true },
-  { at: `${E}index.ts`, imports: [E, "schemas/"] },
+  { at: `${E}config/`, imports: [C, "schemas/"], packages: true, node: true },
+  { at: `${E}cli/`, imports: [E, C], packages: true, node: true },
+  { at: `${E}main.ts`, imports: [E, C, "schemas/"], packages: true, node: true },
+  { at: `${E}index.ts`, imports: [E, C, "schemas/"] },
 
-  { at: "engine/sim/", imports: [...INNER, `${E}partition/`, `${E}adapters/memory/`], packages: true, node: true },
-  { at: "engine/test/", imports: [E, "engine/sim/", "schemas/"], packages: true, node: true },
-  // Tests of failover end brokers and bring them back.
   {
-    at: "engine/test/kafka/",
-    imports: [E, "engine/test/", "schemas/", "scripts/kafka/"],
+    at: "engine/sim/",
+    imports: ["schemas/", C, `${E}core/`, `${E}ports/`, `${E}partition/`, `${E}adapters/memory/`],
+    packages: true,
+    node: true,
+  },
+  { at: "engine/test/", imports: [E, C, "engine/sim/", "schemas/"], packages: true, node: true, byPath: true },
+  // Kafka is judged by the same contract suites as the engine's logs; tests of failover end brokers and bring them back.
+  {
+    at: "clients/test/",
+    imports: [C, "schemas/", "engine/test/contracts/", `${E}adapters/memory/`, "scripts/kafka/"],
     packages: true,
     node: true,
     byPath: true,
   },
   { at: "schemas/test/", imports: ["schemas/"], packages: true, node: true },
-  { at: "sdk/test/", imports: ["sdk/", "schemas/"], packages: true, node: true },
+  { at: "sdk/test/", imports: ["sdk/", "schemas/", C], packages: true, node: true },
   { at: "examples/", imports: ["sdk/"], packages: true, node: true },
-  { at: "bench/", imports: ["engine/", "sdk/", "schemas/"], packages: true, node: true, byPath: true },
-  { at: "e2e/", imports: ["engine/", "sdk/", "schemas/", "examples/"], packages: true, node: true },
-  { at: "scripts/", imports: ["engine/", "schemas/"], packages: true, node: true, byPath: true },
+  { at: "bench/", imports: ["engine/", "clients/", "sdk/", "schemas/"], packages: true, node: true, byPath: true },
+  {
+    at: "e2e/",
+    imports: ["engine/", "clients/", "sdk/", "schemas/", "examples/", "scripts/kafka/"],
+    packages: true,
+    node: true,
+    byPath: true,
+  },
+  { at: "scripts/", imports: ["engine/", "clients/", "schemas/"], packages: true, node: true, byPath: true },
 ];
 
 /** Tests of an example play it against the engine. */
@@ -74,6 +98,9 @@ const EXAMPLE_TEST: Room = { at: "examples/*/test/", imports: ["engine/", "sdk/"
 /** Our packages by name; `@eddy/sdk/testing` is the one part of the SDK that brings the core along. */
 const OUR_PACKAGES: readonly (readonly [name: string, folder: string])[] = [
   ["@eddy/schemas", "schemas/"],
+  ["@eddy/clients/errors", "clients/src/errors/codes.ts"],
+  ["@eddy/clients/kafka", "clients/src/kafka/index.ts"],
+  ["@eddy/clients", "clients/src/index.ts"],
   ["@eddy/engine", "engine/src/index.ts"],
   ["@eddy/sdk", "sdk/"],
 ];

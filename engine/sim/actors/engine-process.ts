@@ -4,15 +4,11 @@
  */
 import type { RunState } from "@eddy/schemas";
 import type { Core } from "../../src/core/index.js";
-import { ClosedError, TransientError } from "../../src/errors/codes.js";
+import { ClosedError, TransientError } from "@eddy/clients/errors";
 import { PartitionTask } from "../../src/partition/task.js";
 import type { PartitionOptions } from "../../src/partition/options.js";
-import type { Log } from "../../src/ports/log.js";
-import type { Logger } from "../../src/ports/logger.js";
-import { NO_METER } from "../../src/ports/meter.js";
-import type { Clock } from "../../src/ports/clock.js";
+import { type Clock, type Log, type Logger, NO_METER, type Topics } from "@eddy/clients";
 import type { StoreFactory } from "../../src/ports/store.js";
-import type { Topics } from "../../src/topics.js";
 import type { SimProcess } from "../process.js";
 import type { Answer } from "./facts.js";
 import type { Group, Member } from "./group.js";

@@ -8,7 +8,7 @@ import {
   type InboxRecordOf,
   type RegisteredApp,
 } from "@eddy/schemas";
-import type { Topics } from "../../src/topics.js";
+import type { Topics } from "@eddy/clients";
 import type { SimLog } from "../ports/sim-log.js";
 import type { Facts } from "./facts.js";
 

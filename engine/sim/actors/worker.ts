@@ -16,9 +16,8 @@ import {
   type RunState,
   type StepRequest,
 } from "@eddy/schemas";
-import { FencedError, TransientError } from "../../src/errors/codes.js";
-import type { LogRecord } from "../../src/ports/log.js";
-import type { Topics } from "../../src/topics.js";
+import { FencedError, TransientError } from "@eddy/clients/errors";
+import type { LogRecord, Topics } from "@eddy/clients";
 import type { SimClock } from "../ports/sim-clock.js";
 import type { SimLog } from "../ports/sim-log.js";
 import type { Prng } from "../prng.js";

@@ -12,8 +12,7 @@ import {
   type Signal,
   type StepRequest,
 } from "@eddy/schemas";
-import type { LogRecord } from "../../src/ports/log.js";
-import type { Topics } from "../../src/topics.js";
+import type { LogRecord, Topics } from "@eddy/clients";
 import type { Journal } from "../journal.js";
 import type { Verdict } from "../model/verdict.js";
 

@@ -6,8 +6,7 @@ import { decodeMeta, decodeRow, encodeHistory, encodeSignal, encodeStepRequest, 
 import { indexDiff, kindOf, META_KEY, type Core, type Row, type RowKey } from "../../src/core/index.js";
 import { deadLetterOf, outgoingOf } from "../../src/partition/outgoing.js";
 import { decodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
-import type { LogRecord } from "../../src/ports/log.js";
-import type { Topics } from "../../src/topics.js";
+import type { LogRecord, Topics } from "@eddy/clients";
 import type { Commit, Journal } from "../journal.js";
 import type { Verdict } from "../model/verdict.js";
 import { sameBytes, type Caused, type Evidence } from "./evidence.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/ports/clock.js";
+import type { Clock } from "@eddy/clients";
 import type { SimProcess } from "../process.js";
 import type { Scheduler } from "../scheduler.js";
 

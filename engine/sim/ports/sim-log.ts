@@ -4,7 +4,7 @@
  */
 import type { Offset } from "@eddy/schemas";
 import { MemoryLog } from "../../src/adapters/memory/memory-log.js";
-import { ClosedError, FencedError } from "../../src/errors/codes.js";
+import { ClosedError, FencedError } from "@eddy/clients/errors";
 import type {
   Appended,
   ChangelogWriter,
@@ -16,7 +16,7 @@ import type {
   OffsetRange,
   ReadLimits,
   TopicSpec,
-} from "../../src/ports/log.js";
+} from "@eddy/clients";
 import { Journal } from "../journal.js";
 import type { Prng } from "../prng.js";
 import type { SimProcess } from "../process.js";

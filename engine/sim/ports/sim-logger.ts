@@ -1,4 +1,4 @@
-import type { Logger } from "../../src/ports/logger.js";
+import type { Logger } from "@eddy/clients";
 import type { SimProcess } from "../process.js";
 import type { Trace } from "../trace.js";
 

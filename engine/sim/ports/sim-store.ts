@@ -1,6 +1,6 @@
 /** The disk of one machine: it outlives the processes that run on it, but for the newest batches, or now and then whole. */
 import { LOSABLE_BATCHES_MAX, MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
-import { StateCorruptedError } from "../../src/errors/codes.js";
+import { StateCorruptedError } from "@eddy/clients/errors";
 import type { ScanRange, Store, StoreBatch, StoreFactory } from "../../src/ports/store.js";
 import type { Prng } from "../prng.js";
 import type { SimProcess } from "../process.js";

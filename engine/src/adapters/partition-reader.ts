@@ -1,9 +1,8 @@
 /** The `LogReader` of every log that lives in this process: it waits for appends without polling. */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { ClosedError, OffsetOutOfRangeError, invariant } from "../errors/codes.js";
-import type { Clock } from "../ports/clock.js";
-import type { LogReader, LogRecord, OffsetRange, ReadLimits } from "../ports/log.js";
+import { ClosedError, OffsetOutOfRangeError, invariant } from "@eddy/clients/errors";
+import type { Clock, LogReader, LogRecord, OffsetRange, ReadLimits } from "@eddy/clients";
 
 export interface Fetched {
   readonly records: readonly LogRecord[];

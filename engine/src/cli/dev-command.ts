@@ -1,7 +1,7 @@
 /** `eddy dev`: an engine in this process, until a signal ends it. */
 import { Option, type Command } from "commander";
 import { CONFIG_DEFAULTS, LOG_LEVELS, readEngineConfig } from "../config/engine-config.js";
-import { EddyError } from "../errors/codes.js";
+import { EddyError } from "@eddy/clients/errors";
 import { startEngine, type Engine } from "../main.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
 import { startMessage } from "./start-message.js";

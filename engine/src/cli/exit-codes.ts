@@ -1,5 +1,5 @@
 /** How `eddy` ends. Documented in docs/operate/exit-codes.md. */
-import { EddyError, type ErrorCode } from "../errors/codes.js";
+import { EddyError, type ErrorCode } from "@eddy/clients/errors";
 
 export const EXIT = {
   ok: 0,

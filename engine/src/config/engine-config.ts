@@ -1,7 +1,7 @@
 /** Options and environment to one frozen configuration. The only room that reads the environment. */
 import { z } from "zod";
 import { LIMITS } from "@eddy/schemas";
-import { ConfigError } from "../errors/codes.js";
+import { ConfigError } from "@eddy/clients/errors";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 

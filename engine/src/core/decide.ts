@@ -1,5 +1,5 @@
 /** Routes an input to the handler of its kind. Total: throws only on a broken invariant. */
-import { invariant } from "../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Decision } from "./decision.js";
 import { Draft } from "./draft.js";
 import type { Input, Moment } from "./inputs.js";

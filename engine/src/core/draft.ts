@@ -3,7 +3,7 @@
  * the same decision sees it. The scratch is thrown away; the task applies the same changes to its overlay.
  */
 import { LIMITS, type Cause, type ErrorShape, type RowKind } from "@eddy/schemas";
-import { invariant } from "../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Change } from "./changes.js";
 import type { Decision } from "./decision.js";
 import type { Effect, Rejection } from "./effects.js";

@@ -3,10 +3,14 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { encodeFrame, type GatewayFrame } from "@eddy/schemas";
 import { WebSocket, WebSocketServer, type RawData } from "ws";
-import type { WorkerGate } from "../dispatch/worker-gate.js";
-import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "../dispatch/worker-link.js";
-import type { Clock } from "../ports/clock.js";
-import type { Logger } from "../ports/logger.js";
+import {
+  type Clock,
+  CLOSE_CODES,
+  type Logger,
+  type WorkerChannel,
+  type WorkerGate,
+  type WorkerLink,
+} from "@eddy/clients";
 
 export const CONNECT_PATH = "/v1/connect";
 

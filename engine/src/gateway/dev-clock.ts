@@ -1,8 +1,6 @@
 /** The namespace's clock, and how to move it: an `advance` record in every inbox partition (DESIGN.md section 6). */
 import { encodeInbox, type ClockReply } from "@eddy/schemas";
-import type { Clock } from "../ports/clock.js";
-import type { Log } from "../ports/log.js";
-import { RequestError } from "./request-error.js";
+import { type Clock, type Log, RequestError } from "@eddy/clients";
 
 /** As much of a partition task as is asked here. */
 export interface PartitionClock {

@@ -2,10 +2,8 @@
 import type { AddressInfo } from "node:net";
 import { fastify, type FastifyInstance } from "fastify";
 import { LIMITS } from "@eddy/schemas";
-import type { WorkerGate } from "../dispatch/worker-gate.js";
-import { AddressError } from "../errors/codes.js";
-import type { Clock } from "../ports/clock.js";
-import type { Logger } from "../ports/logger.js";
+import type { Clock, Logger, WorkerGate } from "@eddy/clients";
+import { AddressError } from "@eddy/clients/errors";
 import { ConnectSocket } from "./connect-socket.js";
 import { handleError, installErrorHandlers } from "./http-errors.js";
 import { installRoutes, type HttpRoutesDeps } from "./http-routes.js";

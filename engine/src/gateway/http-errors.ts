@@ -1,9 +1,8 @@
 /** One place where errors become answers. Nothing is logged but what is our fault, and no stack trace leaves. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { LIMITS } from "@eddy/schemas";
-import { ClosedError, TransientError } from "../errors/codes.js";
-import type { Logger } from "../ports/logger.js";
-import { RequestError, RETRY_AFTER_S } from "./request-error.js";
+import { ClosedError, TransientError } from "@eddy/clients/errors";
+import { type Logger, RequestError, RETRY_AFTER_S } from "@eddy/clients";
 
 /** What fastify's own errors mean to a client, by their code. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, () => RequestError>> = {

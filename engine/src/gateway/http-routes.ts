@@ -13,8 +13,7 @@ import type { z } from "zod";
 import type { HistoryLookup } from "../history/history-lookup.js";
 import type { DevClock } from "./dev-clock.js";
 import { fieldPath, GENERATED_IDS_HEADER, readEvents, readGeneratedIds } from "./read-events.js";
-import { RequestError, RETRY_AFTER_S } from "./request-error.js";
-import type { EventSender } from "./send-events.js";
+import { type EventSender, RequestError, RETRY_AFTER_S } from "@eddy/clients";
 
 /** Is this process able to do its work? `reasons` say why not. */
 export interface Readiness {

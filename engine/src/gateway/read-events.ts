@@ -1,7 +1,7 @@
 /** From the body and headers of `POST /e/:key` to events that may be sent, or to the first thing that is wrong. */
 import { eventInput, LIMITS, type EventInput } from "@eddy/schemas";
 import type { z } from "zod";
-import { RequestError } from "./request-error.js";
+import { RequestError, type GeneratedIds } from "@eddy/clients";
 
 /** Says which ids the sender's SDK made by itself: `all`, or a JSON array of indexes into the events. */
 export const GENERATED_IDS_HEADER = "x-eddy-generated-ids";
@@ -48,8 +48,6 @@ export function fieldPath(path: readonly PropertyKey[], behind = false): string 
   return text;
 }
 
-/** Which of the events have an id that a machine made. */
-export type GeneratedIds = "all" | ReadonlySet<number>;
 const NONE: ReadonlySet<number> = new Set();
 
 /** @throws RequestError for anything but `all` or a JSON array of indexes below `count`. */

@@ -6,8 +6,7 @@
  * later start of the same run id.
  */
 import { compareCauses, decodeHistory, type Cause, type HistoryEntry } from "@eddy/schemas";
-import type { LogRecord } from "../ports/log.js";
-import type { Logger } from "../ports/logger.js";
+import type { Logger, LogRecord } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import { GatheredReads } from "./gathered-reads.js";
 import {

@@ -3,12 +3,9 @@
  * the topic held when this process started: a run that was seen to have ended is never shown as running afterwards.
  */
 import { offset, type Offset } from "@eddy/schemas";
-import { StateCorruptedError, TransientError } from "../errors/codes.js";
-import type { Clock } from "../ports/clock.js";
-import type { Log, LogRecord, OffsetRange } from "../ports/log.js";
-import type { Logger } from "../ports/logger.js";
+import { StateCorruptedError, TransientError } from "@eddy/clients/errors";
+import { type Clock, type Log, type Logger, type LogRecord, LogTail, type OffsetRange } from "@eddy/clients";
 import type { StoreFactory } from "../ports/store.js";
-import { LogTail } from "../registry/log-tail.js";
 import { HistoryStore } from "./history-store.js";
 import type { Position } from "./history-rows.js";
 

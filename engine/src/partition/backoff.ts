@@ -1,5 +1,5 @@
-import { TransientError } from "../errors/codes.js";
-import type { Clock } from "../ports/clock.js";
+import { TransientError } from "@eddy/clients/errors";
+import type { Clock } from "@eddy/clients";
 
 const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 5_000;

@@ -5,8 +5,8 @@
  */
 import { compareCauses, encodeMeta, encodeRow, offset, type MetaRow } from "@eddy/schemas";
 import { kindOf, META_KEY, type Row, type RowKey } from "../core/index.js";
-import { invariant } from "../errors/codes.js";
-import type { ChangelogWriter, NewRecord } from "../ports/log.js";
+import { invariant } from "@eddy/clients/errors";
+import type { ChangelogWriter, NewRecord } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import { asError } from "./deferred.js";
 import type { TaskContext } from "./deps.js";

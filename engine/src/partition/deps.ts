@@ -1,11 +1,7 @@
 /** All that a partition task gets from outside. It awaits these ports and nothing else. */
 import type { Core } from "../core/index.js";
-import type { Clock } from "../ports/clock.js";
-import type { Log } from "../ports/log.js";
-import type { Logger } from "../ports/logger.js";
-import type { Meter } from "../ports/meter.js";
+import type { Clock, Log, Logger, Meter, Topics } from "@eddy/clients";
 import type { StoreFactory } from "../ports/store.js";
-import type { Topics } from "../topics.js";
 import type { PartitionOptions } from "./options.js";
 
 export interface PartitionTaskDeps {

@@ -5,10 +5,8 @@
  */
 import type { Cause } from "@eddy/schemas";
 import { compareCauses } from "@eddy/schemas";
-import { ClosedError, invariant } from "../errors/codes.js";
-import type { Clock } from "../ports/clock.js";
-import type { Log } from "../ports/log.js";
-import type { Meter } from "../ports/meter.js";
+import { ClosedError, invariant } from "@eddy/clients/errors";
+import type { Clock, Log, Meter } from "@eddy/clients";
 import { retrying, type RetryPolicy } from "./backoff.js";
 import { asError, deferred, type Deferred } from "./deferred.js";
 import type { Outgoing } from "./outgoing.js";

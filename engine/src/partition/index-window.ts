@@ -2,7 +2,7 @@
  * What is known of one index range: every entry of [from, coveredTo), dirty, frozen and stored ones merged. It follows
  * each change as it happens, so it stays right when layers move, and only ever grows by reading at its end.
  */
-import { invariant } from "../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import { orderedMap } from "./ordered-map.js";
 
 export type IndexEntry = readonly [key: string, value: string];

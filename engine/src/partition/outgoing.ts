@@ -9,8 +9,7 @@ import {
   type Cause,
 } from "@eddy/schemas";
 import type { Effect } from "../core/index.js";
-import type { LogRecord, NewRecord } from "../ports/log.js";
-import type { Topics } from "../topics.js";
+import type { LogRecord, NewRecord, Topics } from "@eddy/clients";
 
 /** Partitions of the dead letter topic, as topics.ts makes it. */
 const DLQ_PARTITIONS = 4;

@@ -26,7 +26,7 @@ import {
   type RowView,
   type RowWriter,
 } from "../core/index.js";
-import { invariant, StateCorruptedError } from "../errors/codes.js";
+import { invariant, StateCorruptedError } from "@eddy/clients/errors";
 import type { Store } from "../ports/store.js";
 import { IndexWindow, type IndexEntry } from "./index-window.js";
 import { Layer } from "./layer.js";

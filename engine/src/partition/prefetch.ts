@@ -1,6 +1,6 @@
 /** Loads what `decide` will read: for many inputs at once, in rounds of one multi-get each. */
 import { READ_ROUNDS_MAX, type Core, type Input, type Moment, type ReadRequest } from "../core/index.js";
-import { invariant } from "../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Overlay } from "./overlay.js";
 
 export interface Planned {

@@ -21,8 +21,8 @@ import {
   type Offset,
 } from "@eddy/schemas";
 import { PARTITION_KEY, type Input, type Moment, type Row, type Timer } from "../core/index.js";
-import { ClockAheadError, EddyError, InvariantViolation, invariant } from "../errors/codes.js";
-import type { LogRecord } from "../ports/log.js";
+import { ClockAheadError, EddyError, InvariantViolation, invariant } from "@eddy/clients/errors";
+import type { LogRecord } from "@eddy/clients";
 import type { TaskContext } from "./deps.js";
 import type { EffectSender } from "./effect-sender.js";
 import { explain } from "./explain.js";

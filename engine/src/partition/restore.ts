@@ -1,8 +1,8 @@
 /** Brings a store up to the end of the changelog: rows as they are, index entries derived from them anew. */
 import { offset, type Offset } from "@eddy/schemas";
 import { indexDiff, kindOf, META_KEY, type RowKey } from "../core/index.js";
-import { ClosedError, StateCorruptedError, TransientError } from "../errors/codes.js";
-import type { LogReader, LogRecord } from "../ports/log.js";
+import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
+import type { LogReader, LogRecord } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import type { TaskContext } from "./deps.js";
 import { decodeStored } from "./overlay.js";

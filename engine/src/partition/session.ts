@@ -4,8 +4,8 @@
  */
 import { encodeInbox, type RunState } from "@eddy/schemas";
 import { FUNCTIONS_KEY, PARTITION_KEY, runKey } from "../core/index.js";
-import { TransientError } from "../errors/codes.js";
-import type { LogReader, LogRecord } from "../ports/log.js";
+import { TransientError } from "@eddy/clients/errors";
+import type { LogReader, LogRecord } from "@eddy/clients";
 import { retrying } from "./backoff.js";
 import { Checkpointer } from "./checkpoint.js";
 import { asError } from "./deferred.js";

@@ -1,6 +1,6 @@
 /** How far the store has come in the changelog: a key of its own beside the rows, in the same batches. */
 import { offset, type Offset } from "@eddy/schemas";
-import { StateCorruptedError } from "../errors/codes.js";
+import { StateCorruptedError } from "@eddy/clients/errors";
 
 /** Neither a row nor an index key: kind letter m, as meta has it. */
 export const POSITION_KEY = "m|position";

@@ -10,10 +10,9 @@
 import { decodeMeta, encodeMeta, encodeRow, offset, BadRecordError, type MetaRow, type Offset } from "@eddy/schemas";
 import { FUNCTIONS_KEY, META_KEY, PARTITION_KEY } from "../core/index.js";
 import { initialFunctionsRow, initialPartitionRow } from "../core/state/initial.js";
-import { ConfigError, OffsetOutOfRangeError, StateCorruptedError } from "../errors/codes.js";
-import type { ChangelogWriter, OffsetRange } from "../ports/log.js";
+import { ConfigError, OffsetOutOfRangeError, StateCorruptedError } from "@eddy/clients/errors";
+import { type ChangelogWriter, coreTopicSpecs, type OffsetRange } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
-import { coreTopicSpecs } from "../topics.js";
 import type { TaskContext } from "./deps.js";
 import { restore } from "./restore.js";
 import { decodePosition, encodePosition, POSITION_KEY, type StorePosition } from "./store-position.js";

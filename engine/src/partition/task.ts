@@ -14,7 +14,7 @@
  * What went wrong in a checkpoint is never repaired, only taken over anew: its outcome is unknown.
  */
 import type { RunState } from "@eddy/schemas";
-import { ClosedError, StateCorruptedError, TransientError } from "../errors/codes.js";
+import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { backoffMs } from "./backoff.js";
 import { asError, deferred } from "./deferred.js";
 import type { PartitionTaskDeps, TaskContext } from "./deps.js";

@@ -3,7 +3,7 @@
  * due by the log's clock, not by ours; how far ours is ahead is learned from ticks that came too early.
  */
 import { encodeInbox, type Offset } from "@eddy/schemas";
-import { TransientError } from "../errors/codes.js";
+import { TransientError } from "@eddy/clients/errors";
 import { backoffMs } from "./backoff.js";
 import type { TaskContext } from "./deps.js";
 

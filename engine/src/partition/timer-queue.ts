@@ -4,7 +4,7 @@
  * from the start of the index walks the tombstones of all that fired before.
  */
 import { parseTimerKey, timerPrefix, timerScanEnd, type Timer, type TimerDomain } from "../core/index.js";
-import { invariant } from "../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import { IndexWindow } from "./index-window.js";
 import type { Overlay } from "./overlay.js";
 

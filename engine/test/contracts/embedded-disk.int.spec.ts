@@ -15,7 +15,7 @@ import {
   StateCorruptedError,
   StoreLockedError,
   TransientError,
-} from "../../src/errors/codes.js";
+} from "../../../clients/src/errors/codes.js";
 import { CHANGELOG, INBOX, at, bytes, readAll, record, records, valueOf } from "./log-world.js";
 
 let directory: string;

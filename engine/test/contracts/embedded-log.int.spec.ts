@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EmbeddedLog } from "../../src/adapters/embedded/index.js";
 import { ManualClock } from "../../src/adapters/memory/index.js";
-import { RECORD_BYTES_MAX } from "../../src/adapters/topic-rules.js";
+import { RECORD_BYTES_MAX } from "../../../clients/src/topic-rules.js";
 import { logCleaningContract } from "./log-cleaning-contract.js";
 import { logContract } from "./log-contract.js";
 import type { LocalLogWorld } from "./log-world.js";

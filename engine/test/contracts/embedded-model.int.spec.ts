@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { EmbeddedLog } from "../../src/adapters/embedded/index.js";
 import { ManualClock } from "../../src/adapters/memory/index.js";
-import type { LogRecord, TopicSpec } from "../../src/ports/log.js";
+import type { LogRecord, TopicSpec } from "../../../clients/src/ports/log.js";
 import { CHANGELOG, INBOX, at, readAll, record, tombstone, valueOf } from "./log-world.js";
 
 const ACTIONS_MAX = 40;

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LevelStoreFactory, levelUnavailable } from "../../src/adapters/rocksdb/level-store.js";
-import { ConfigError } from "../../src/errors/codes.js";
+import { ConfigError } from "../../../clients/src/errors/codes.js";
 import { storeContract } from "./store-contract.js";
 
 const reason = levelUnavailable(process.versions.node);

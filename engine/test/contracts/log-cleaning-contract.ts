@@ -1,7 +1,7 @@
 /** The parts of the Log port's contract that show only under a clock that the test holds: times, retention, compaction. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { OffsetOutOfRangeError } from "../../src/errors/codes.js";
-import type { Log } from "../../src/ports/log.js";
+import { OffsetOutOfRangeError } from "../../../clients/src/errors/codes.js";
+import type { Log } from "../../../clients/src/ports/log.js";
 import { CHANGELOG, INBOX, at, entryOf, readAll, record, records, tombstone, valueOf } from "./log-world.js";
 import type { LocalLogWorld } from "./log-world.js";
 

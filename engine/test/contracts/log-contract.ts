@@ -10,8 +10,8 @@ import {
   FencedError,
   InvariantViolation,
   OffsetOutOfRangeError,
-} from "../../src/errors/codes.js";
-import type { Log, LogReader, NewRecord } from "../../src/ports/log.js";
+} from "../../../clients/src/errors/codes.js";
+import type { Log, LogReader, NewRecord } from "../../../clients/src/ports/log.js";
 import { CHANGELOG, INBOX, at, entryOf, readAll, readToEnd, record, records, tombstone, valueOf } from "./log-world.js";
 import type { LogWorld } from "./log-world.js";
 

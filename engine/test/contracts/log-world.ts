@@ -1,7 +1,7 @@
 /** What the two suites of the Log port share: the world that an adapter provides, and records as text. */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import type { Log, LogReader, LogRecord, NewRecord, TopicSpec } from "../../src/ports/log.js";
+import type { Log, LogReader, LogRecord, NewRecord, TopicSpec } from "../../../clients/src/ports/log.js";
 
 export interface LogWorld {
   readonly log: Log;

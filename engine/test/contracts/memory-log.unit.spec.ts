@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock, MemoryLog } from "../../src/adapters/memory/index.js";
-import { RECORD_BYTES_MAX } from "../../src/adapters/topic-rules.js";
-import { FencedError } from "../../src/errors/codes.js";
+import { RECORD_BYTES_MAX } from "../../../clients/src/topic-rules.js";
+import { FencedError } from "../../../clients/src/errors/codes.js";
 import { logCleaningContract } from "./log-cleaning-contract.js";
 import { logContract } from "./log-contract.js";
 import { CHANGELOG, INBOX, at, readAll, record, records, valueOf } from "./log-world.js";

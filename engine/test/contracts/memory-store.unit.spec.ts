@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MemoryStoreFactory } from "../../src/adapters/memory/index.js";
 import { compareKeys } from "../../src/adapters/memory/key-order.js";
 import { LOSABLE_BATCHES_MAX } from "../../src/adapters/memory/memory-store.js";
-import { ClosedError, InvariantViolation } from "../../src/errors/codes.js";
+import { ClosedError, InvariantViolation } from "../../../clients/src/errors/codes.js";
 import { storeContract } from "./store-contract.js";
 
 storeContract("memory", async () => {

@@ -11,8 +11,8 @@ import {
   encodeBatch,
   recordBytesMax,
 } from "../../src/adapters/embedded/record-batch.js";
-import { StateCorruptedError } from "../../src/errors/codes.js";
-import type { LogRecord } from "../../src/ports/log.js";
+import { StateCorruptedError } from "../../../clients/src/errors/codes.js";
+import type { LogRecord } from "../../../clients/src/ports/log.js";
 
 const gap = fc.oneof(fc.constant(0), fc.nat(300), fc.nat(2 ** 31));
 const entry = fc.record({

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RocksDbStoreFactory } from "../../src/adapters/rocksdb/index.js";
-import { ConfigError, StateCorruptedError, StoreLockedError } from "../../src/errors/codes.js";
+import { ConfigError, StateCorruptedError, StoreLockedError } from "../../../clients/src/errors/codes.js";
 import { storeContract } from "./store-contract.js";
 
 storeContract("rocksdb", async () => {

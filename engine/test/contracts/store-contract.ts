@@ -1,6 +1,6 @@
 /** The Store port's contract, S1-S4 of ports/store.ts, for every adapter: call it inside the adapter's spec file. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ClosedError, StoreLockedError } from "../../src/errors/codes.js";
+import { ClosedError, StoreLockedError } from "../../../clients/src/errors/codes.js";
 import type { Store, StoreFactory } from "../../src/ports/store.js";
 
 export interface StoreWorld {

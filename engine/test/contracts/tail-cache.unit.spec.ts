@@ -1,7 +1,7 @@
 import { offset } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { Tail, TailCache } from "../../src/adapters/embedded/tail-cache.js";
-import type { LogRecord } from "../../src/ports/log.js";
+import type { LogRecord } from "../../../clients/src/ports/log.js";
 
 /** Consecutive records of 1,000 bytes from `first` on. */
 const piece = (first: number, count: number): readonly LogRecord[] =>

@@ -12,11 +12,11 @@ import {
   type GatewayFrame,
   type WorkerFrame,
 } from "@eddy/schemas";
-import { HELLO_MS_MAX, REGISTRATION_MS_MAX, WorkerGate } from "../../src/dispatch/worker-gate.js";
-import { CLOSE_CODES } from "../../src/dispatch/worker-link.js";
-import { TransientError } from "../../src/errors/codes.js";
+import { HELLO_MS_MAX, REGISTRATION_MS_MAX, WorkerGate } from "../../../clients/src/dispatch/worker-gate.js";
+import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
 import { ConnectSocket, PING_PERIOD_MS } from "../../src/gateway/connect-socket.js";
-import { NO_METER } from "../../src/ports/meter.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { requestOf, runOn } from "./dispatcher-fixtures.js";
 import { appOf, fn, inboxOfKind, inForce, TOPICS, until, world, type World } from "./fixtures.js";
 

@@ -8,11 +8,11 @@ import {
   type StepRequest,
   type WorkerFrame,
 } from "@eddy/schemas";
-import { StepDispatcher } from "../../src/dispatch/step-dispatcher.js";
-import type { RunStates } from "../../src/dispatch/run-states.js";
-import type { WorkerSession } from "../../src/dispatch/worker-session.js";
-import { NO_METER } from "../../src/ports/meter.js";
-import { appTopicSpecs } from "../../src/topics.js";
+import { StepDispatcher } from "../../../clients/src/dispatch/step-dispatcher.js";
+import type { RunStates } from "../../../clients/src/dispatch/run-states.js";
+import type { WorkerSession } from "../../../clients/src/dispatch/worker-session.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
+import { appTopicSpecs } from "../../../clients/src/topics.js";
 import { FakeLink, PARTITIONS, TOPICS, until, world, type World } from "./fixtures.js";
 
 export const APP = "shop";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeInbox, offset } from "@eddy/schemas";
-import { TransientError } from "../../src/errors/codes.js";
-import { DELIVERED_PERIOD_MS, groupOf } from "../../src/dispatch/steps-consumer.js";
-import { CLOSE_CODES } from "../../src/dispatch/worker-link.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import { DELIVERED_PERIOD_MS, groupOf } from "../../../clients/src/dispatch/steps-consumer.js";
+import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { APP, DispatcherWorld, runOn } from "./dispatcher-fixtures.js";
 import { inboxOf, inboxOfKind, settle, TOPICS, until } from "./fixtures.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONFIG_DEFAULTS, readEngineConfig } from "../../src/config/engine-config.js";
-import { ConfigError } from "../../src/errors/codes.js";
+import { ConfigError } from "../../../clients/src/errors/codes.js";
 
 describe("engine configuration", () => {
   it("pins its defaults", () => {

@@ -16,13 +16,13 @@ import {
 } from "@eddy/schemas";
 import { MemoryLog } from "../../src/adapters/memory/memory-log.js";
 import { ManualClock } from "../../src/adapters/memory/manual-clock.js";
-import { InboxLanes } from "../../src/dispatch/inbox-lanes.js";
-import type { WorkerLink } from "../../src/dispatch/worker-link.js";
-import type { Appended, GroupOffset, Log, LogReader, LogRecord, NewRecord } from "../../src/ports/log.js";
-import type { Logger } from "../../src/ports/logger.js";
-import { NO_METER } from "../../src/ports/meter.js";
-import { RegistryView } from "../../src/registry/registry-view.js";
-import { coreTopicSpecs, topicsOf } from "../../src/topics.js";
+import { InboxLanes } from "../../../clients/src/send/inbox-lanes.js";
+import type { WorkerLink } from "../../../clients/src/dispatch/worker-link.js";
+import type { Appended, GroupOffset, Log, LogReader, LogRecord, NewRecord } from "../../../clients/src/ports/log.js";
+import type { Logger } from "../../../clients/src/ports/logger.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
+import { RegistryView } from "../../../clients/src/registry/registry-view.js";
+import { coreTopicSpecs, topicsOf } from "../../../clients/src/topics.js";
 
 export const TOPICS = topicsOf("test");
 export const PARTITIONS = 4;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHistory, offset, runIdOf, type HistoryEntry } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
-import { StateCorruptedError, TransientError } from "../../src/errors/codes.js";
+import { StateCorruptedError, TransientError } from "../../../clients/src/errors/codes.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import type { StoreFactory } from "../../src/ports/store.js";

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHistory, errorReply, eventRunsReply, LIMITS, offset, runIdOf, sendEventsReply } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
-import { WorkerGate } from "../../src/dispatch/worker-gate.js";
-import { AddressError, TransientError } from "../../src/errors/codes.js";
+import { WorkerGate } from "../../../clients/src/dispatch/worker-gate.js";
+import { AddressError, TransientError } from "../../../clients/src/errors/codes.js";
 import { DevClock } from "../../src/gateway/dev-clock.js";
 import { Gateway } from "../../src/gateway/gateway.js";
 import type { Readiness } from "../../src/gateway/http-routes.js";
-import { EventSender } from "../../src/gateway/send-events.js";
+import { EventSender } from "../../../clients/src/send/event-sender.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
-import { NO_METER } from "../../src/ports/meter.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { inboxOf, inboxOfKind, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
 
 /** A partition task as the clock sees it: applies what it is told to. */

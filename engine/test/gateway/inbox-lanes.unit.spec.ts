@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BadRecordError, TransientError } from "../../src/errors/codes.js";
-import { BATCH_BYTES_MAX } from "../../src/dispatch/inbox-lanes.js";
-import type { NewRecord } from "../../src/ports/log.js";
+import { BadRecordError, TransientError } from "../../../clients/src/errors/codes.js";
+import { BATCH_BYTES_MAX } from "../../../clients/src/send/inbox-lanes.js";
+import type { NewRecord } from "../../../clients/src/ports/log.js";
 import { recordsOf, settle, TOPICS, until, world, type World } from "./fixtures.js";
 
 const record = (key: string, bytes = 1): NewRecord => ({ key, value: new Uint8Array(bytes) });

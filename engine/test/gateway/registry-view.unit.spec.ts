@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TransientError } from "../../src/errors/codes.js";
-import { RegistryView, VIEW_AGE_MS_MAX } from "../../src/registry/registry-view.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import { RegistryView, VIEW_AGE_MS_MAX } from "../../../clients/src/registry/registry-view.js";
 import {
   appOf,
   fn,

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canon, LIMITS, partitionOf, type EventInput, type InboxRecordOf } from "@eddy/schemas";
-import { TransientError } from "../../src/errors/codes.js";
-import type { GeneratedIds } from "../../src/gateway/read-events.js";
-import { EventSender } from "../../src/gateway/send-events.js";
-import { NO_METER } from "../../src/ports/meter.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import type { GeneratedIds } from "../../../clients/src/send/event-sender.js";
+import { EventSender } from "../../../clients/src/send/event-sender.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { appOf, fn, inboxOfKind, inForce, PARTITIONS, settle, until, world, type World } from "./fixtures.js";
 
 const cart = fn({

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RunState } from "@eddy/schemas";
-import { TransientError } from "../../src/errors/codes.js";
-import { HEARTBEAT_GATHER_MS } from "../../src/dispatch/heartbeat-ledger.js";
-import { CLOSE_CODES } from "../../src/dispatch/worker-link.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import { HEARTBEAT_GATHER_MS } from "../../../clients/src/dispatch/heartbeat-ledger.js";
+import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { APP, DispatcherWorld, runOn } from "./dispatcher-fixtures.js";
 import { inboxOf, settle, until } from "./fixtures.js";
 

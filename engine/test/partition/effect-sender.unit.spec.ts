@@ -1,10 +1,10 @@
 import { offset, type Cause } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { ManualClock, MemoryLog } from "../../src/adapters/memory/index.js";
-import { FencedError, TransientError } from "../../src/errors/codes.js";
+import { FencedError, TransientError } from "../../../clients/src/errors/codes.js";
 import { EffectSender } from "../../src/partition/effect-sender.js";
-import type { Appended, NewRecord } from "../../src/ports/log.js";
-import { NO_METER } from "../../src/ports/meter.js";
+import type { Appended, NewRecord } from "../../../clients/src/ports/log.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { settle, until } from "./world.js";
 
 interface Call {

@@ -1,6 +1,6 @@
 /** Ports over a world's memory adapters that a test can hold, fail and watch. */
-import { TransientError } from "../../src/errors/codes.js";
-import type { ChangelogWriter, Log, NewRecord } from "../../src/ports/log.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import type { ChangelogWriter, Log, NewRecord } from "../../../clients/src/ports/log.js";
 import type { World } from "./world.js";
 
 export interface HeldLog {

@@ -1,10 +1,10 @@
 import { encodeMeta, offset } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { META_KEY, type Core } from "../../src/core/index.js";
-import { StateCorruptedError, TransientError } from "../../src/errors/codes.js";
+import { StateCorruptedError, TransientError } from "../../../clients/src/errors/codes.js";
 import { decodePosition, encodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
 import type { StoreFactory } from "../../src/ports/store.js";
-import { coreTopicSpecs } from "../../src/topics.js";
+import { coreTopicSpecs } from "../../../clients/src/topics.js";
 import { heldLog } from "./held-ports.js";
 import { toyCore } from "./toy-core.js";
 import { dumpOf, settle, topics, until, World, T0 } from "./world.js";

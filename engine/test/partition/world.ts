@@ -12,11 +12,11 @@ import { ManualClock, MemoryLog, MemoryStoreFactory } from "../../src/adapters/m
 import { META_KEY, type Core } from "../../src/core/index.js";
 import { PartitionTask, type PartitionOptions, type PartitionTaskDeps } from "../../src/partition/index.js";
 import { POSITION_KEY } from "../../src/partition/store-position.js";
-import type { Log, LogRecord, TopicSpec } from "../../src/ports/log.js";
-import type { Meter } from "../../src/ports/meter.js";
-import type { Logger } from "../../src/ports/logger.js";
+import type { Log, LogRecord, TopicSpec } from "../../../clients/src/ports/log.js";
+import type { Meter } from "../../../clients/src/ports/meter.js";
+import type { Logger } from "../../../clients/src/ports/logger.js";
 import type { Store, StoreFactory } from "../../src/ports/store.js";
-import { appTopicSpecs, coreTopicSpecs, topicsOf } from "../../src/topics.js";
+import { appTopicSpecs, coreTopicSpecs, topicsOf } from "../../../clients/src/topics.js";
 import { command, toyCore, type Command } from "./toy-core.js";
 
 export const T0 = 1_700_000_000_000;

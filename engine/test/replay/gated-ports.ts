@@ -1,7 +1,7 @@
 /** The ports of one process, each call through a gate that may fail it, freeze the process, or end it. */
-import { TransientError } from "../../src/errors/codes.js";
-import type { Clock } from "../../src/ports/clock.js";
-import type { ChangelogWriter, Log, LogReader } from "../../src/ports/log.js";
+import { TransientError } from "../../../clients/src/errors/codes.js";
+import type { Clock } from "../../../clients/src/ports/clock.js";
+import type { ChangelogWriter, Log, LogReader } from "../../../clients/src/ports/log.js";
 import type { Store, StoreFactory } from "../../src/ports/store.js";
 
 /** `fail…` with an unknown outcome; `crash…`: the process is gone; `freeze`: it stands still until it is thawed. */

@@ -3,8 +3,8 @@ import { decodeHistory, decodeStepRequest, offset, type Cause } from "@eddy/sche
 import { ManualClock, MemoryLog, MemoryStoreFactory } from "../../src/adapters/memory/index.js";
 import type { Core } from "../../src/core/index.js";
 import { PartitionTask } from "../../src/partition/index.js";
-import type { NewRecord } from "../../src/ports/log.js";
-import { NO_METER } from "../../src/ports/meter.js";
+import type { NewRecord } from "../../../clients/src/ports/log.js";
+import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { dumpOf, Logged, testTopicSpecs, topics, until, type World } from "../partition/world.js";
 import { APP } from "./script.js";
 

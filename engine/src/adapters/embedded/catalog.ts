@@ -1,6 +1,6 @@
 /** What the embedded log's database says about topics and partitions; read once, at open. */
 import { offset } from "@eddy/schemas";
-import type { LogRecord, TopicSpec } from "../../ports/log.js";
+import type { LogRecord, TopicSpec } from "@eddy/clients";
 import type { NativeDb } from "../rocksdb/native-db.js";
 import { EmbeddedPartition } from "./embedded-partition.js";
 import type { EmbeddedTopic, PartitionMemory } from "./embedded-partition.js";

@@ -12,23 +12,26 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Offset } from "@eddy/schemas";
-import { ClosedError, TransientError, invariant } from "../../errors/codes.js";
-import type { Clock } from "../../ports/clock.js";
-import type {
-  Appended,
-  ChangelogWriter,
-  GroupOffset,
-  Log,
-  LogReader,
-  NewRecord,
-  OffsetRange,
-  TopicSpec,
-} from "../../ports/log.js";
-import type { Logger } from "../../ports/logger.js";
+import { ClosedError, TransientError, invariant } from "@eddy/clients/errors";
+import {
+  type Appended,
+  type ChangelogWriter,
+  checkRecords,
+  checkSameTopic,
+  checkSpec,
+  type Clock,
+  type GroupOffset,
+  type Log,
+  type Logger,
+  type LogReader,
+  type NewRecord,
+  type OffsetRange,
+  type TopicSpec,
+  unknownPartition,
+} from "@eddy/clients";
 import { PartitionReader } from "../partition-reader.js";
 import { GroupCommit } from "../rocksdb/group-commit.js";
 import { NativeDb } from "../rocksdb/native-db.js";
-import { checkRecords, checkSameTopic, checkSpec, unknownPartition } from "../topic-rules.js";
 import { loadTopics, newTopic, topicRow } from "./catalog.js";
 import type { EmbeddedPartition, EmbeddedTopic } from "./embedded-partition.js";
 import { groupKey } from "./keys.js";

@@ -10,8 +10,8 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { FencedError } from "../../errors/codes.js";
-import type { LogRecord, OffsetRange, TopicSpec } from "../../ports/log.js";
+import { FencedError } from "@eddy/clients/errors";
+import type { LogRecord, OffsetRange, TopicSpec } from "@eddy/clients";
 import { AppendSignal } from "../append-signal.js";
 import { checkInRange } from "../partition-reader.js";
 import type { Fetched, RecordSource } from "../partition-reader.js";

@@ -14,9 +14,8 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { ClosedError } from "../../errors/codes.js";
-import type { Clock } from "../../ports/clock.js";
-import type { LogRecord } from "../../ports/log.js";
+import { ClosedError } from "@eddy/clients/errors";
+import type { Clock, LogRecord } from "@eddy/clients";
 import type { EmbeddedPartition, StoredBatch } from "./embedded-partition.js";
 import { BATCH_BYTES_MAX, batchHeader, decodeBatch } from "./record-batch.js";
 import type { WriteGroup } from "./write-group.js";

@@ -10,8 +10,8 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { StateCorruptedError, invariant } from "../../errors/codes.js";
-import type { LogRecord } from "../../ports/log.js";
+import { StateCorruptedError, invariant } from "@eddy/clients/errors";
+import type { LogRecord } from "@eddy/clients";
 
 const VERSION = 1;
 const HEADER_BYTES = 21;

@@ -1,6 +1,6 @@
 /** Keeps the newest records of all partitions in memory, within one bound: who reads at the end reads no disk. */
 import type { Offset } from "@eddy/schemas";
-import type { LogRecord } from "../../ports/log.js";
+import type { LogRecord } from "@eddy/clients";
 import { FrontQueue } from "../front-queue.js";
 
 /** What a record and a piece take besides their bytes, roughly. */

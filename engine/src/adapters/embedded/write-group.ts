@@ -5,7 +5,7 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import type { Appended, LogRecord, NewRecord } from "../../ports/log.js";
+import type { Appended, LogRecord, NewRecord } from "@eddy/clients";
 import type { GroupItem } from "../rocksdb/group-commit.js";
 import type { Batch } from "../rocksdb/native-db.js";
 import type { EmbeddedPartition, PartitionMemory } from "./embedded-partition.js";

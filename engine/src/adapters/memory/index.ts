@@ -1,4 +1,4 @@
 export { ManualClock } from "./manual-clock.js";
 export { MemoryLog } from "./memory-log.js";
 export { MemoryStore, MemoryStoreFactory } from "./memory-store.js";
-export { SystemClock } from "./system-clock.js";
+export { SystemClock } from "@eddy/clients";

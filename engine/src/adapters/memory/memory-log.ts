@@ -4,20 +4,23 @@
  * as after a crash) leaves the data and the other sessions alone.
  */
 import type { Offset } from "@eddy/schemas";
-import { ClosedError, invariant } from "../../errors/codes.js";
-import type { Clock } from "../../ports/clock.js";
-import type {
-  Appended,
-  ChangelogWriter,
-  GroupOffset,
-  Log,
-  LogReader,
-  NewRecord,
-  OffsetRange,
-  TopicSpec,
-} from "../../ports/log.js";
+import { ClosedError, invariant } from "@eddy/clients/errors";
+import {
+  type Appended,
+  type ChangelogWriter,
+  checkRecords,
+  checkSameTopic,
+  checkSpec,
+  type Clock,
+  type GroupOffset,
+  type Log,
+  type LogReader,
+  type NewRecord,
+  type OffsetRange,
+  type TopicSpec,
+  unknownPartition,
+} from "@eddy/clients";
 import { PartitionReader } from "../partition-reader.js";
-import { checkRecords, checkSameTopic, checkSpec, unknownPartition } from "../topic-rules.js";
 import { MemoryPartition } from "./memory-partition.js";
 
 interface MemoryTopic {

@@ -5,8 +5,8 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { FencedError } from "../../errors/codes.js";
-import type { Appended, LogRecord, NewRecord, OffsetRange, TopicSpec } from "../../ports/log.js";
+import { FencedError } from "@eddy/clients/errors";
+import type { Appended, LogRecord, NewRecord, OffsetRange, TopicSpec } from "@eddy/clients";
 import { AppendSignal } from "../append-signal.js";
 import { FrontQueue } from "../front-queue.js";
 import type { Fetched, RecordSource } from "../partition-reader.js";

@@ -1,7 +1,7 @@
 /** Stores in memory. The factory is the disk: what its stores hold survives their `close`, and a simulated crash. */
 import { createRequire } from "node:module";
 import type SortedBtree from "sorted-btree";
-import { ClosedError, StoreLockedError, invariant } from "../../errors/codes.js";
+import { ClosedError, StoreLockedError, invariant } from "@eddy/clients/errors";
 import type { ScanRange, Store, StoreBatch, StoreFactory } from "../../ports/store.js";
 import { compareKeys } from "./key-order.js";
 

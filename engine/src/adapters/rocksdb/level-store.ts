@@ -7,7 +7,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { LevelIterator, LevelRocksDb } from "rocksdb";
-import { ClosedError, ConfigError, StoreLockedError } from "../../errors/codes.js";
+import { ClosedError, ConfigError, StoreLockedError } from "@eddy/clients/errors";
 import type { ScanRange, Store, StoreBatch, StoreFactory } from "../../ports/store.js";
 import { callError, openError } from "./rocksdb-errors.js";
 

@@ -5,7 +5,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import RocksDB from "rocksdb-native";
-import { ClosedError, ConfigError } from "../../errors/codes.js";
+import { ClosedError, ConfigError } from "@eddy/clients/errors";
 import { callError, openError, textOf } from "./rocksdb-errors.js";
 
 export type Key = string | Uint8Array;

@@ -1,5 +1,5 @@
 /** RocksDB tells what went wrong in text alone, the same in both bindings: here it becomes a class to branch on. */
-import { StateCorruptedError, StoreLockedError, TransientError } from "../../errors/codes.js";
+import { StateCorruptedError, StoreLockedError, TransientError } from "@eddy/clients/errors";
 
 /** The lock file is taken, by this process or by another one. */
 const LOCKED = /lock hold by current process|while lock file/i;

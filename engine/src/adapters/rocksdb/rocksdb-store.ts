@@ -1,7 +1,7 @@
 /** Stores on RocksDB: one database per store, so that releasing a partition is a close and restoring one a delete. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ClosedError, StoreLockedError } from "../../errors/codes.js";
+import { ClosedError, StoreLockedError } from "@eddy/clients/errors";
 import type { ScanRange, Store, StoreBatch, StoreFactory } from "../../ports/store.js";
 import { GroupCommit } from "./group-commit.js";
 import { NativeDb } from "./native-db.js";

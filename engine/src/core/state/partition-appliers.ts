@@ -1,6 +1,6 @@
 /** Facts about the partition as a whole: ids, deliveries, registrations, marks, clock, logic version. */
 import { ID_BUCKET_MS, ID_WINDOW_MS, LIMITS, type PartitionRow } from "@eddy/schemas";
-import { invariant } from "../../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { deliveryKey, FUNCTIONS_KEY, idsKey, PARTITION_KEY } from "./keys.js";
 import type { Row, RowWriter } from "./view.js";

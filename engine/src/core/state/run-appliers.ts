@@ -1,6 +1,6 @@
 /** Facts about one run: its row. */
 import type { RunRow } from "@eddy/schemas";
-import { invariant } from "../../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { runKey } from "./keys.js";
 import type { Row, RowWriter } from "./view.js";

@@ -3,7 +3,7 @@
  * tail chunk gives way to the one before it; the head goes with the last entry, and all kept events with it.
  */
 import { LIMITS } from "@eddy/schemas";
-import { invariant } from "../../errors/codes.js";
+import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { keptEventKey, subscriptionKey } from "./keys.js";
 import { updateRun } from "./run-appliers.js";

@@ -5,7 +5,7 @@
  */
 import { EmbeddedLog } from "../../../src/adapters/embedded/index.js";
 import { SystemClock } from "../../../src/adapters/memory/index.js";
-import type { NewRecord } from "../../../src/ports/log.js";
+import type { NewRecord } from "../../../../clients/src/ports/log.js";
 import { CHANGELOG, INBOX, record } from "../log-world.js";
 import { tellingSyncs } from "./disk.js";
 import { GROUP, ROWS, STREAMS, batchSize } from "./plan.js";

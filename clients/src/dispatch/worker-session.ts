@@ -1,0 +1,176 @@
+/** One welcomed worker: takes its frames, keeps its slots. */
+import { encodeInbox, partitionOfShard, shardOfRun, type StepReport, type WorkerFrame } from "@eddy/schemas";
+import { BadRecordError } from "../errors/codes.js";
+import type { Clock } from "../ports/clock.js";
+import type { Logger } from "../ports/logger.js";
+import type { HeartbeatLedger } from "./heartbeat-ledger.js";
+import type { InboxLanes } from "../send/inbox-lanes.js";
+import type { RunStates } from "./run-states.js";
+import { CLOSE_CODES } from "./worker-link.js";
+import type { Worker, WorkerPool } from "./worker-pool.js";
+
+export interface WorkerSessionDeps {
+  readonly app: string;
+  readonly lanes: InboxLanes;
+  readonly pool: WorkerPool;
+  readonly states: RunStates;
+  readonly heartbeats: HeartbeatLedger;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const RUN_ID = /^[0-9a-f]{3}[0-9a-v]{26}$/;
+/** A request that is missing in this many heartbeats after it was sent is not running: its slot is free. */
+const MISSING_HEARTBEATS = 2;
+/** Pause before a failed look-up is tried again, in ms. */
+const STATE_RETRY_MS = 500;
+
+export class WorkerSession {
+  readonly #deps: WorkerSessionDeps;
+  readonly #worker: Worker;
+  readonly #closed = new AbortController();
+
+  constructor(deps: WorkerSessionDeps, worker: Worker) {
+    this.#deps = deps;
+    this.#worker = worker;
+  }
+
+  receive(frame: WorkerFrame): void {
+    switch (frame.kind) {
+      case "hello":
+        return this.#break("a connection says hello once");
+      case "report":
+        return this.#report(frame.seq, frame.report);
+      case "heartbeat":
+        return this.#heartbeat(frame.running);
+      case "released":
+        return this.#deps.pool.release(this.#worker, frame.runId, frame.invocation);
+      case "needState":
+        if (!RUN_ID.test(frame.runId)) return this.#break(`needState: ${frame.runId} is not a run id`);
+        void this.#answerState(frame.runId, frame.invocation);
+        return;
+      case "drain":
+        this.#worker.isDraining = true;
+        return;
+    }
+  }
+
+  writable(): void {
+    this.#deps.pool.serve();
+  }
+
+  /** The connection is gone. Idempotent. */
+  detach(): void {
+    this.#closed.abort();
+    this.#deps.pool.remove(this.#worker);
+  }
+
+  #report(seq: number, report: StepReport): void {
+    const { runId } = report;
+    if (!RUN_ID.test(runId)) return this.#break(`report: ${runId} is not a run id`);
+    const out = this.#worker.inFlight.get(runId);
+    if (report.outcome !== null && out?.invocation === report.invocation) out.isEnding = true;
+    void this.#append(seq, report);
+  }
+
+  async #append(seq: number, report: StepReport): Promise<void> {
+    const { lanes, pool, logger, app } = this.#deps;
+    const { link } = this.#worker;
+    const { runId, invocation, outcome } = report;
+    const partition = partitionOfShard(shardOfRun(runId), lanes.partitions);
+    try {
+      await lanes.append(partition, [{ key: runId, value: encodeInbox({ kind: "report", report }) }]);
+    } catch (err) {
+      if (err instanceof BadRecordError) {
+        const out = this.#worker.inFlight.get(runId);
+        if (out?.invocation === invocation) out.isEnding = false;
+        return link.send({ kind: "nack", seq, code: "REPORT_TOO_LARGE", message: err.message });
+      }
+      // Whether the log has it is unknown: the worker has to say it again, on a new connection.
+      logger.warn({ err, app, runId, invocation }, "a report could not be written");
+      return link.close(CLOSE_CODES.tryAgain, "the log does not take reports now; connect again");
+    }
+    link.send({ kind: "ack", seq });
+    if (outcome !== null) this.#release(pool, runId, invocation);
+  }
+
+  /** The slot is with whichever connection the worker has now. */
+  #release(pool: WorkerPool, runId: string, invocation: number): void {
+    for (const [worker] of pool.outOf(runId)) {
+      if (worker.id === this.#worker.id) pool.release(worker, runId, invocation);
+    }
+  }
+
+  #heartbeat(running: Extract<WorkerFrame, { kind: "heartbeat" }>["running"]): void {
+    const bad = running.find(({ runId }) => !RUN_ID.test(runId));
+    if (bad !== undefined) return this.#break(`heartbeat: ${bad.runId} is not a run id`);
+    this.#reconcile(new Map(running.map(({ runId, invocation }) => [runId, invocation])));
+    this.#deps.heartbeats.add(this.#worker.link, running);
+    for (const { runId, invocation } of running) void this.#abortIfOver(runId, invocation);
+  }
+
+  /**
+   * A worker that was away when its run was cancelled has missed the abort: it would go on, step by step, and each
+   * report would be dropped. So what it says it runs is looked up.
+   */
+  async #abortIfOver(runId: string, invocation: number): Promise<void> {
+    const { states, logger, app } = this.#deps;
+    const { link, inFlight } = this.#worker;
+    const atOffset = inFlight.get(runId)?.cause?.offset ?? null;
+    try {
+      const state = await states.stateOf({ runId, invocation, atOffset }, this.#closed.signal);
+      // Its own end may be on the way, or its next invocation here already: then there is nothing to abort.
+      const out = inFlight.get(runId);
+      if (state === null && out?.invocation === invocation && !out.isEnding) link.send({ kind: "abort", runId });
+    } catch (err) {
+      logger.debug(
+        { err, app, runId, invocation },
+        "could not tell whether a run still lives; the next heartbeat asks again",
+      );
+    }
+  }
+
+  /**
+   * Slots follow what the worker says it runs: what it had before it connected takes a slot, and a request that did not
+   * reach it gives its slot back. Frames of a connection are in order, so a request sent before the former heartbeat
+   * came has arrived before this one was written.
+   */
+  #reconcile(running: ReadonlyMap<string, number>): void {
+    const { inFlight } = this.#worker;
+    for (const [runId, out] of inFlight) {
+      out.heartbeats += 1;
+      const isMissing = (running.get(runId) ?? 0) < out.invocation;
+      if (isMissing && !out.isEnding && out.heartbeats >= MISSING_HEARTBEATS) {
+        this.#deps.pool.release(this.#worker, runId, out.invocation);
+      }
+    }
+    for (const [runId, invocation] of running) {
+      if (inFlight.has(runId)) continue;
+      inFlight.set(runId, { invocation, cause: null, isEnding: false, heartbeats: 1 });
+    }
+  }
+
+  async #answerState(runId: string, invocation: number): Promise<void> {
+    const { states, pool, clock, logger, app } = this.#deps;
+    const { link, inFlight } = this.#worker;
+    const out = inFlight.get(runId);
+    const atOffset = out?.invocation === invocation ? (out.cause?.offset ?? null) : null;
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      try {
+        const state = await states.stateOf({ runId, invocation, atOffset }, signal);
+        if (state === undefined) return;
+        link.send({ kind: "state", runId, invocation, state });
+        if (state === null) pool.release(this.#worker, runId, invocation);
+        return;
+      } catch (err) {
+        logger.warn({ err, app, runId, invocation }, "the state of a run could not be read, trying again");
+        await clock.sleep(STATE_RETRY_MS);
+      }
+    }
+  }
+
+  #break(reason: string): void {
+    this.#worker.link.close(CLOSE_CODES.brokenFrame, reason);
+  }
+}

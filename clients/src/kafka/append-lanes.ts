@@ -1,0 +1,168 @@
+/**
+ * Appends, one lane per partition: one batch under way at a time, and what is asked for meanwhile goes together in the
+ * next one. An append is never split: its records are in one batch, which the broker stores whole or not at all.
+ *
+ *   append ──> queue ──(lane idle)──> batch under (producer id, sequence) ──> leader ──> acknowledge each append
+ *
+ * One at a time, because a retry is recognised by its sequence numbers: two batches under way could get the same ones,
+ * and the broker would drop the second as a repeat of the first. For the same reason a lane takes a new producer id
+ * after a failure: whether the broker has used the numbers is not known then.
+ */
+import { offset } from "@eddy/schemas";
+import { BadRecordError } from "../errors/codes.js";
+import type { Appended, NewRecord } from "../ports/log.js";
+import type { Purpose } from "./cluster-view.js";
+import type { KafkaClient } from "./kafka-client.js";
+import { BATCH_BYTES_MAX, GATHERED_BYTES_MAX, GATHERED_RECORDS_MAX } from "./limits.js";
+import { produce } from "./produce.js";
+import type { Destination } from "./produce.js";
+import { BATCH_OVERHEAD_BYTES, nextSequence, recordBytesMax } from "./record-batch.js";
+
+interface ProducerId {
+  readonly id: bigint;
+  readonly epoch: number;
+}
+
+interface Call {
+  readonly records: readonly NewRecord[];
+  readonly bytes: number;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Connections to each broker: it works on one request of a connection at a time, and an append waits for followers. */
+const CONNECTIONS = 4;
+/** Of no use without transactions, but asked for. */
+const TRANSACTION_MS_MAX = 60_000;
+
+export class AppendLanes {
+  readonly #client: KafkaClient;
+  readonly #lanes = new Map<string, Lane>();
+  #shared: Promise<ProducerId> | null = null;
+
+  constructor(client: KafkaClient) {
+    this.#client = client;
+  }
+
+  /**
+   * As `Log.append`, for a partition that exists and records that its topic takes.
+   * @throws BadRecordError when they are too large together
+   */
+  append(to: Destination, records: readonly NewRecord[]): Promise<Appended> {
+    const bytes = records.reduce((sum, record) => sum + recordBytesMax(record), BATCH_OVERHEAD_BYTES);
+    if (bytes > BATCH_BYTES_MAX) {
+      throw new BadRecordError(
+        `an append of ${records.length} records, ${bytes} bytes together, is one batch: at most ${BATCH_BYTES_MAX} ` +
+          "bytes are taken, so append them apart",
+        { ...to, bytes },
+      );
+    }
+    const name = `${to.topic}/${to.partition}`;
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      const purpose: Purpose = `produce-${this.#lanes.size % CONNECTIONS}`;
+      const producerIds = { shared: () => this.#sharedProducerId(), fresh: () => this.#newProducerId() };
+      lane = new Lane(this.#client, to, purpose, producerIds);
+      this.#lanes.set(name, lane);
+    }
+    return lane.append(records, bytes);
+  }
+
+  /** Sequence numbers count per partition, so that all lanes may have the same producer id. */
+  #sharedProducerId(): Promise<ProducerId> {
+    this.#shared ??= this.#newProducerId().catch((error: unknown) => {
+      this.#shared = null;
+      throw error;
+    });
+    return this.#shared;
+  }
+
+  async #newProducerId(): Promise<ProducerId> {
+    const failing = { doing: "give out a producer id", fields: {} };
+    const { producerId, producerEpoch } = await this.#client.onAnyBroker("InitProducerId", failing, (broker) =>
+      broker.initProducerId({ transactionTimeout: TRANSACTION_MS_MAX }),
+    );
+    return { id: BigInt(producerId), epoch: producerEpoch };
+  }
+}
+
+interface ProducerIds {
+  shared(): Promise<ProducerId>;
+  fresh(): Promise<ProducerId>;
+}
+
+class Lane {
+  readonly #client: KafkaClient;
+  readonly #to: Destination;
+  readonly #purpose: Purpose;
+  readonly #producerIds: ProducerIds;
+  readonly #queue: Call[] = [];
+  #pumping = false;
+  #producer: ProducerId | null = null;
+  #sequence = 0;
+  #hasFailed = false;
+
+  constructor(client: KafkaClient, to: Destination, purpose: Purpose, producerIds: ProducerIds) {
+    this.#client = client;
+    this.#to = to;
+    this.#purpose = purpose;
+    this.#producerIds = producerIds;
+  }
+
+  append(records: readonly NewRecord[], bytes: number): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ records, bytes, resolve, reject });
+      if (!this.#pumping) void this.#pump();
+    });
+  }
+
+  /** Never rejects: what goes wrong is told to the calls. */
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    // Appends that are asked for in this turn of the event loop go together.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const calls = this.#queue.splice(0, this.#gathered());
+      try {
+        this.#client.checkOpen();
+        await this.#send(calls);
+      } catch (error) {
+        this.#producer = null;
+        this.#hasFailed = true;
+        for (const { reject } of calls) reject(error);
+      }
+    }
+    this.#pumping = false;
+  }
+
+  /** How many calls the next batch takes; at least one. */
+  #gathered(): number {
+    let [bytes, records, calls] = [0, 0, 0];
+    for (const call of this.#queue) {
+      bytes += call.bytes;
+      records += call.records.length;
+      if (calls > 0 && (bytes > GATHERED_BYTES_MAX || records > GATHERED_RECORDS_MAX)) break;
+      calls += 1;
+    }
+    return calls;
+  }
+
+  async #send(calls: readonly Call[]): Promise<void> {
+    const records = calls.flatMap((call) => call.records);
+    const { id, epoch } = (this.#producer ??= await this.#newProducer());
+    const producer = { id, epoch, sequence: this.#sequence, transactional: false };
+    const production = { to: this.#to, records, producer, transactionalId: null, purpose: this.#purpose };
+    const { baseOffset, appendTimeMs } = await produce(this.#client, production);
+    this.#sequence = nextSequence(this.#sequence, records.length);
+    let at = baseOffset;
+    for (const call of calls) {
+      call.resolve({ baseOffset: offset(at), appendTimeMs });
+      at += call.records.length;
+    }
+  }
+
+  async #newProducer(): Promise<ProducerId> {
+    this.#sequence = 0;
+    return this.#hasFailed ? this.#producerIds.fresh() : this.#producerIds.shared();
+  }
+}

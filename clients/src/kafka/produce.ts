@@ -1,0 +1,63 @@
+/**
+ * One batch to one partition, tried again under the same sequence numbers until the broker answers: what it has already,
+ * it does not store twice. Shared by appends and by the transactions of the changelog.
+ */
+import type { NewRecord } from "../ports/log.js";
+import { failOn } from "./cluster-view.js";
+import type { Purpose } from "./cluster-view.js";
+import type { KafkaClient } from "./kafka-client.js";
+import { BrokerError, UnansweredError } from "./kafka-errors.js";
+import { encodeBatch } from "./record-batch.js";
+import type { BatchProducer } from "./record-batch.js";
+import { produceRequest } from "./requests.js";
+import type { ProducedPartition } from "./requests.js";
+
+const DUPLICATE_SEQUENCE_NUMBER = 46;
+/** Of a request's time: the broker is to tell us that its followers are slow before we give up its connection. */
+const FOLLOWERS_SHARE = 0.8;
+
+export interface Destination {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface Production {
+  readonly to: Destination;
+  readonly records: readonly NewRecord[];
+  readonly producer: BatchProducer;
+  readonly transactionalId: string | null;
+  /** Which of the leader's connections carries it. */
+  readonly purpose: Purpose;
+}
+
+/** @throws what the port promises; see `portError` */
+export async function produce(client: KafkaClient, given: Production): Promise<ProducedPartition> {
+  const { to, records, producer, transactionalId, purpose } = given;
+  const batch = encodeBatch(records, producer, client.clock.nowMs());
+  const timeoutMs = Math.round(client.requestMsMax * FOLLOWERS_SHARE);
+  const request = produceRequest({ ...to, batch, transactionalId, timeoutMs });
+  const failing = { doing: `append to ${to.topic}/${to.partition}`, fields: { ...to, records: records.length } };
+  return client.persist(failing, async () => {
+    const link = client.cluster.leaderLink(to.topic, to.partition, purpose);
+    const answers = await link.call(request, client.requestMsMax);
+    const answer = soleAnswer(answers, to);
+    failOn(answer.errorCode, answer.errorMessage);
+    return answer;
+  }, [to.topic]);
+}
+
+/** What was answered has to be what was sent (KAFKA.md, 1). */
+export function soleAnswer(answers: readonly ProducedPartition[], to: Destination): ProducedPartition {
+  const [answer] = answers;
+  if (answers.length !== 1 || answer?.topic !== to.topic || answer.partition !== to.partition) {
+    const got = answers.map(({ topic, partition }) => `${topic}/${partition}`).join(", ");
+    throw new UnansweredError(
+      `${to.topic}/${to.partition} was sent, the answer is for: ${got === "" ? "nothing" : got}`,
+    );
+  }
+  if (answer.errorCode === 0 && answer.baseOffset < 0) {
+    // Stored earlier, at an offset that the broker no longer knows.
+    throw new BrokerError(DUPLICATE_SEQUENCE_NUMBER, "the offset of the records is not known");
+  }
+  return answer;
+}
