@@ -1,6 +1,7 @@
 export * from "./errors/codes.js";
 export * from "./errors/request-error.js";
 export * from "./ports/clock.js";
+export * from "./ports/groups.js";
 export * from "./ports/log.js";
 export * from "./ports/logger.js";
 export * from "./ports/meter.js";

@@ -11,6 +11,9 @@ export interface Topics {
   readonly registry: string;
   readonly steps: (app: string) => string;
   readonly signals: (app: string) => string;
+  /** Consumer groups: engines share the inbox, the workers of an app its steps. */
+  readonly engineGroup: string;
+  readonly workerGroup: (app: string) => string;
 }
 
 export function topicsOf(namespace: string): Topics {
@@ -23,6 +26,8 @@ export function topicsOf(namespace: string): Topics {
     registry: `${prefix}registry`,
     steps: (app) => `${prefix}steps.${app}`,
     signals: (app) => `${prefix}signals.${app}`,
+    engineGroup: `${prefix}engine`,
+    workerGroup: (app) => `${prefix}workers.${app}`,
   };
 }
 

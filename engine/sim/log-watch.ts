@@ -71,6 +71,7 @@ export class LogWatch {
       this.#applied.set(entry.partition, Math.max(entry.version, this.#applied.get(entry.partition) ?? 0));
       return;
     }
+    if (entry.kind === "namespace") return;
     const known = this.#apps.get(entry.config.app);
     if (known === undefined || known.version < entry.config.version) this.#apps.set(entry.config.app, entry.config);
   }

@@ -37,6 +37,7 @@ const INBOX: Layout = [
   ["registered", ["config", "source"]],
   ["cancel", ["runId", "reason"]],
   ["logic", ["version"]],
+  ["declined", ["runId", "invocation"]],
 ];
 const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
   [

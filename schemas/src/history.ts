@@ -20,7 +20,7 @@ export const historyEntry = z.discriminatedUnion("kind", [
     kind: z.literal("runDispatched"),
     ...base,
     invocation: z.number(),
-    reason: z.enum(["start", "resume", "retry", "leaseLost"]),
+    reason: z.enum(["start", "resume", "retry", "leaseLost", "declined"]),
   }),
   z.strictObject({ kind: z.literal("stepCompleted"), ...step, data: bytes }),
   z.strictObject({
@@ -64,6 +64,8 @@ export const registryEntry = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("app"), config: registeredApp }),
   /** Partition `partition` has applied every registration up to `version`. */
   z.strictObject({ kind: z.literal("applied"), partition: z.number(), version: z.number() }),
+  /** What is fixed when the namespace is made. The first one counts. `dev`: its clock may be moved, its data may be lost. */
+  z.strictObject({ kind: z.literal("namespace"), partitions: z.number().int().min(1), dev: z.boolean() }),
 ]);
 export type RegistryEntry = z.infer<typeof registryEntry>;
 

@@ -21,7 +21,10 @@ export const LIMITS = {
   retriesMax: 20,
   stepsPerRunMax: 1_000,
   stepResultBytesMax: 4 * 1_048_576,
-  runStateBytesMax: 32 * 1_048_576,
+  /** What a run keeps: its event, its results, what it waits for. One row, which Kafka takes up to 6 MiB. */
+  runStateBytesMax: 5 * 1_048_576,
+  /** A run that keeps no more than this is sent whole each time: whoever gets it need not ask for what it lacks. */
+  wholeRequestBytesMax: 4 * 1_024,
   /** Sleep or wait, in milliseconds: 366 days. */
   timeoutMsMax: 366 * 86_400_000,
   /** Events kept for lookback per key and event name. */

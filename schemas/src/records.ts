@@ -45,6 +45,8 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("cancel"), runId: z.string(), reason: z.string() }),
   /** From here on `decide` is of this version. */
   z.strictObject({ kind: z.literal("logic"), version: z.number().int().min(1) }),
+  /** A worker lacks what this invocation's request left out: the run goes out again, whole, as the next invocation. */
+  z.strictObject({ kind: z.literal("declined"), runId: z.string(), invocation: z.number().int().min(1) }),
 ]);
 export type InboxRecord = z.infer<typeof inboxRecord>;
 export type InboxRecordOf<K extends InboxRecord["kind"]> = Extract<InboxRecord, { kind: K }>;

@@ -234,6 +234,7 @@ describe("codec, kind numbers are never given twice", () => {
     "inbox registered": 7,
     "inbox cancel": 8,
     "inbox logic": 9,
+    "inbox declined": 10,
     "row run": 0,
     "row subscription": 1,
     "row keptEvent": 2,

@@ -34,6 +34,12 @@ export const VIEW_AGE_MS_MAX = 5_000;
 const FRESH_WAIT = { totalMs: 2_000, stepMs: 50 } as const;
 const RECORDS_MAX = 500;
 
+/** What was fixed when the namespace was made. */
+export interface Namespace {
+  readonly partitions: number;
+  readonly dev: boolean;
+}
+
 interface Waiter {
   readonly app: string;
   readonly digest: string;
@@ -48,6 +54,7 @@ export class RegistryView {
   /** By partition: every registration up to this version is applied there. */
   readonly #applied: number[];
   readonly #waiters = new Set<Waiter>();
+  #namespace: Namespace | null = null;
   #routes: ReadonlyMap<string, EventRoute> | null = null;
   #tail: LogTail | null = null;
   #caughtUp = false;
@@ -80,6 +87,11 @@ export class RegistryView {
   /** Why the view no longer follows; null while it does. */
   get failure(): Error | null {
     return this.#tail?.failure ?? null;
+  }
+
+  /** null: none was written yet. */
+  get namespace(): Namespace | null {
+    return this.#namespace;
   }
 
   /** Sorted by app. */
@@ -172,6 +184,10 @@ export class RegistryView {
       if (partition < this.#applied.length && version > (this.#applied[partition] ?? 0)) {
         this.#applied[partition] = version;
       }
+      return;
+    }
+    if (entry.kind === "namespace") {
+      this.#namespace ??= { partitions: entry.partitions, dev: entry.dev };
       return;
     }
     const { config } = entry;

@@ -13,6 +13,7 @@ import {
   ID_BUCKET_MS,
   ID_WINDOW_MS,
   LEASE_MS,
+  LIMITS,
   partitionOf,
   runIdOf,
   type FunctionConfig,
@@ -43,6 +44,16 @@ const utf8 = new TextDecoder();
 
 /** An error that the engine itself gives to a run; its words are the engine's own. */
 export const engineError = (name: string): ErrorShape => ({ name, message: "", stack: null });
+
+type DispatchReason = Extract<HistoryEntry, { kind: "runDispatched" }>["reason"];
+
+/** Bytes of user data that a run keeps. */
+function sizeOf(run: ModelRun): number {
+  const sizes = [...run.memo.values()].map(
+    ({ data, error }) => (data?.length ?? 0) + (error === null ? 0 : error.message.length + (error.stack?.length ?? 0)),
+  );
+  return sizes.reduce((sum, size) => sum + size, run.trigger.payload.length);
+}
 
 export class PartitionModel {
   readonly expected: Expectation = { history: [], requests: [], aborts: [], registry: [] };
@@ -97,6 +108,11 @@ export class PartitionModel {
         if (run !== undefined) this.end(run, { kind: "runCancelled", eventId: null, reason: record.reason });
         return;
       }
+      case "declined": {
+        const run = this.runs.get(record.runId);
+        if (run?.inFlight === true && run.invocation === record.invocation) this.dispatch(run, "declined");
+        return;
+      }
       case "tick":
       case "logic":
         return;
@@ -110,12 +126,14 @@ export class PartitionModel {
     this.expected.history.push({ offset: this.offset, body });
   }
 
-  dispatch(run: ModelRun, reason: "start" | "resume" | "retry" | "leaseLost"): void {
+  dispatch(run: ModelRun, reason: DispatchReason): void {
     const previous = run.invocation;
     run.invocation += 1;
     // The handler is entered anew: that is its next attempt, whatever the reason, and that of all steps that are due.
     run.pending = run.pending.filter((p) => p.kind !== "retry" || (p.stepId !== "" && !p.isDue));
-    const learned = [...run.memo.values()].slice(run.memoSent);
+    const all = [...run.memo.values()];
+    const isWhole = reason === "leaseLost" || reason === "declined" || sizeOf(run) <= LIMITS.wholeRequestBytesMax;
+    const memo = isWhole ? all : all.slice(run.memoSent).filter((entry) => entry.invocation !== previous);
     this.expected.requests.push({
       offset: this.offset,
       body: {
@@ -126,8 +144,8 @@ export class PartitionModel {
         attempt: run.attempts.get("") ?? 0,
         maxAttempts: run.fn.retries + 1,
         stepAttempts: [...run.attempts].filter(([stepId]) => stepId !== ""),
-        event: run.invocation === 1 ? run.trigger.payload : null,
-        memo: learned.filter((entry) => entry.invocation !== previous),
+        event: run.invocation === 1 || isWhole ? run.trigger.payload : null,
+        memo,
         memoTotal: run.memo.size,
         pending: run.pending.flatMap((p) => (p.kind === "start" || p.stepId === "" ? [] : [p.stepId])),
       },

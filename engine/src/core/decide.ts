@@ -7,7 +7,7 @@ import { onEvent } from "./match/event.js";
 import { onRegister, onRegistered } from "./route/registration.js";
 import { onCancel } from "./run/cancel.js";
 import type { RowView } from "./state/view.js";
-import { onDelivered, onHeartbeat } from "./step/lease.js";
+import { onDeclined, onDelivered, onHeartbeat } from "./step/lease.js";
 import { onReport } from "./step/report.js";
 import { onTimerDue } from "./timer/due.js";
 
@@ -39,6 +39,8 @@ function handle(draft: Draft, input: Input): void {
       return onCancel(draft, input);
     case "logic":
       return onLogic(draft, input.version);
+    case "declined":
+      return onDeclined(draft, input);
     case "timerDue":
       return onTimerDue(draft, input.timer);
     default:

@@ -40,6 +40,9 @@ export function readPlan(view: RowView, input: Input, moment: Moment): readonly 
     case "heartbeat":
       for (const { runId } of input.running) plan.row(runKey(runId));
       break;
+    case "declined":
+      plan.row(runKey(input.runId));
+      break;
     case "cancel":
       plan.ending(input.runId);
       break;

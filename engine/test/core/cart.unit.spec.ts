@@ -11,7 +11,7 @@ describe("cart reminder", () => {
     s.tick(1);
     expect(s.historyOf("waitTimedOut")).toHaveLength(1);
     const resumed = s.lastRequest();
-    expect(resumed).toMatchObject({ invocation: 2, event: null, memoTotal: 1 });
+    expect(resumed).toMatchObject({ invocation: 2, memoTotal: 1 });
     expect(resumed.memo).toMatchObject([{ stepId: "wait", data: null, error: null }]);
     s.report(resumed, [completed("send")], done());
     expect(s.runs).toHaveLength(0);

@@ -215,6 +215,10 @@ export class Scenario {
     const { runId, invocation } = request;
     this.apply({ kind: "report", report: { runId, invocation, ops, outcome } }, afterMs);
   }
+  declined({ runId, invocation }: StepRequest): void {
+    this.apply({ kind: "declined", runId, invocation });
+  }
+
   tick(afterMs: number): void {
     this.apply({ kind: "tick" }, afterMs);
   }

@@ -1,5 +1,5 @@
 /** Reports, leases, retries. */
-import { LEASE_MS } from "@eddy/schemas";
+import { LEASE_MS, LIMITS } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { review, waitingReview } from "./flows.js";
 import { completed, done, failedOp, HOUR, parsed, Scenario, waitOp } from "./scenario.js";
@@ -112,11 +112,35 @@ describe("steps", () => {
     expect(s.runs).toHaveLength(0);
   });
 
-  it("tells a worker only what it does not have", () => {
-    const { s, request } = waitingReview(3);
-    s.report(request, [{ kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+  it("tells a worker only what it does not have, once that is worth it", () => {
+    const { s, request } = waitingReview();
+    const large = "x".repeat(LIMITS.wholeRequestBytesMax);
+    s.report(request, [completed("a", large), { kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
     s.tick(HOUR);
-    expect(s.lastRequest()).toMatchObject({ memoTotal: 4, memo: [{ stepId: "nap" }], event: null });
+    expect(s.lastRequest()).toMatchObject({ memoTotal: 2, memo: [{ stepId: "nap" }], event: null });
+    s.declined(s.lastRequest());
+    expect(s.lastRequest()).toMatchObject({ invocation: 3, memoTotal: 2, memo: [{ stepId: "a" }, { stepId: "nap" }] });
+    expect(s.lastRequest().event).not.toBeNull();
+    expect(s.historyOf("runDispatched").at(-1)?.reason).toBe("declined");
+  });
+
+  it("sends a small run whole, so that nobody has to ask", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [completed("a"), { kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+    s.tick(HOUR);
+    expect(s.lastRequest()).toMatchObject({ memoTotal: 2, memo: [{ stepId: "a" }, { stepId: "nap" }] });
+    expect(s.lastRequest().event).not.toBeNull();
+  });
+
+  it("hears a decline of the current invocation alone", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [completed("a"), { kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+    const sent = s.requests.length;
+    s.declined(request);
+    s.tick(HOUR);
+    s.declined(request);
+    expect(s.requests).toHaveLength(sent + 1);
+    expect(s.rejections.filter((code) => code === "STALE_INVOCATION")).toHaveLength(2);
   });
 
   it("ignores an op that it has already", () => {

@@ -1,8 +1,10 @@
-/** Sends a run to a worker: one request, carrying what the run has learned since the last. */
-import type { StepRequest } from "@eddy/schemas";
+/** Sends a run to a worker: one request, carrying what the run has learned since the last, or everything. */
+import { LIMITS, type StepRequest } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
+import type { Row } from "../state/view.js";
+import { stateBytes } from "./state-size.js";
 
-export type DispatchReason = "start" | "resume" | "retry" | "leaseLost";
+export type DispatchReason = "start" | "resume" | "retry" | "leaseLost" | "declined";
 
 /**
  * Requests the next invocation; the previous one, if any, is superseded: its reports are dropped from here on.
@@ -13,6 +15,7 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
   const run = draft.run(runId);
   const no = run.invocation.no + 1;
   const cause = draft.nextCause();
+  const whole = goesWhole(run, reason);
   const request: StepRequest = {
     app: run.app,
     functionId: run.functionId,
@@ -21,8 +24,8 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
     attempt: run.attempts.find(([stepId]) => stepId === "")?.[1] ?? 0,
     maxAttempts: run.retries + 1,
     stepAttempts: run.attempts.filter(([stepId]) => stepId !== ""),
-    event: no === 1 ? run.event.payload : null,
-    memo: run.memo.slice(run.invocation.memoSent).filter((entry) => entry.invocation !== no - 1),
+    event: no === 1 || whole ? run.event.payload : null,
+    memo: whole ? run.memo : run.memo.slice(run.invocation.memoSent).filter((entry) => entry.invocation !== no - 1),
     memoTotal: run.memo.length,
     pending: run.pending.flatMap((item) => (item.kind === "start" || item.stepId === null ? [] : [item.stepId])),
   };
@@ -39,6 +42,11 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
       reason,
     },
   });
+}
+
+/** Another worker gets it, or the same one lacks something, or it is small enough not to wonder who has what. */
+function goesWhole(run: Row<"run">, reason: DispatchReason): boolean {
+  return reason === "leaseLost" || reason === "declined" || stateBytes(run) <= LIMITS.wholeRequestBytesMax;
 }
 
 /** The next invocation re-enters the handler, and tries the steps whose time has come. */

@@ -32,6 +32,15 @@ export function onHeartbeat(draft: Draft, { app, running }: InboxRecordOf<"heart
   }
 }
 
+/** The worker that got the request lacks what it left out: the next one leaves nothing out. */
+export function onDeclined(draft: Draft, { runId, invocation }: InboxRecordOf<"declined">): void {
+  const run = draft.get(runKey(runId));
+  if (run === null || run.invocation.no !== invocation || run.invocation.cause === null) {
+    return draft.reject("STALE_INVOCATION", `run ${runId}, declined in invocation ${invocation}`);
+  }
+  dispatch(draft, runId, "declined");
+}
+
 /** No heartbeat came in time. */
 export function onLeaseDue(draft: Draft, runId: string, dueAtMs: number): void {
   const run = draft.get(runKey(runId));
