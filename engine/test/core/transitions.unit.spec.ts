@@ -55,6 +55,7 @@ const INPUTS: Record<Input["kind"], (given: Given) => void> = {
   registered: ({ s }) => s.register([]),
   cancel: ({ s }) => s.apply({ kind: "cancel", runId: s.runs[0]?.runId ?? "", reason: "asked" }),
   logic: ({ s }) => s.apply({ kind: "logic", version: 1 }),
+  declined: ({ s, request }) => s.declined(request ?? fakeRequest(s)),
   timerDue: ({ s }) => s.tick(2 * HOUR),
 };
 
@@ -71,6 +72,7 @@ const same = (state: RunState) => ({
   register: state,
   registered: state, // Runs that live go on under the function they began with.
   logic: state,
+  declined: state, // Where it is in flight, the next invocation is too.
 });
 
 const TABLE: Record<RunState, Record<Input["kind"], Expected>> = {
@@ -115,6 +117,19 @@ describe("a run", () => {
         caused.filter((kind) => kind === "RequestStep" || kind === "SendSignal" || kind === "RecordHistory"),
       ).toEqual([]);
       expect(given.s.runs).toEqual([]);
+    }
+  });
+
+  it("goes out again at once, whole, when the invocation in flight is declined, and at no other decline", () => {
+    for (const state of STATE_NAMES) {
+      const given = STATES[state]();
+      const before = given.s.requests.length;
+      INPUTS.declined(given);
+      INPUTS.declined(given);
+      const made = given.s.requests.slice(before);
+      expect(made.map(({ invocation }) => invocation)).toEqual(state === "executing" ? [2] : []);
+      expect(given.s.rejections).toEqual(Array(state === "executing" ? 1 : 2).fill("STALE_INVOCATION"));
+      for (const request of made) expect(request.event).not.toBeNull();
     }
   });
 
