@@ -193,6 +193,7 @@ export class Cluster {
       partitions: this.scenario.partitions,
       group: machine.group,
       options: this.scenario.options,
+      inboxEnd: (partition) => this.log.journal.end(this.topics.inbox, partition),
       onAnswer: (answer) => this.facts.answers.push(answer),
       onFailure: (partition, error) => {
         const isOutdated = logicVersion < this.#logicVersion && error.name === "ConfigError";

@@ -28,6 +28,8 @@ export interface EngineDeps {
   readonly partitions: number;
   readonly group: Group;
   readonly options: Partial<PartitionOptions>;
+  /** End of an inbox partition, for the judge. */
+  readonly inboxEnd: (partition: number) => number;
   /** Told what was answered, and as of when. */
   readonly onAnswer: (answer: Answer) => void;
   /** Told why a task closed by itself. */
@@ -82,9 +84,8 @@ export class EngineProcess implements Member {
     const task = this.taskOf(partition);
     if (task === null) return "unavailable";
     try {
-      const state = await task.runState(runId, invocation);
-      const { processedOffset } = task.time();
-      this.#deps.onAnswer({ runId, invocation, processedOffset, memo: state?.memo ?? null });
+      const { state, answer } = await askTask(task, { runId, invocation }, () => this.#deps.inboxEnd(partition));
+      this.#deps.onAnswer(answer);
       return state;
     } catch (error) {
       if (error instanceof TransientError || error instanceof ClosedError) return "unavailable";
@@ -113,4 +114,17 @@ export class EngineProcess implements Member {
     }
     seat.running = false;
   }
+}
+
+/** Asks a task, and says as of when its answer must be right. @throws as the task does */
+export async function askTask(
+  task: Pick<PartitionTask, "runState" | "time">,
+  { runId, invocation }: Pick<Answer, "runId" | "invocation">,
+  inboxEnd: () => number,
+): Promise<{ readonly state: RunState | null; readonly answer: Answer }> {
+  const { processedOffset: fromOffset } = task.time();
+  const state = await task.runState(runId, invocation);
+  // Not the task's own time now: it may have lost the partition while the row was read, and then it has none.
+  const toOffset = inboxEnd() - 1;
+  return { state, answer: { runId, invocation, fromOffset, toOffset, memo: state?.memo ?? null } };
 }

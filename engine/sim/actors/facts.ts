@@ -26,8 +26,12 @@ export interface Entry {
 export interface Answer {
   readonly runId: string;
   readonly invocation: number;
-  /** Offset of the last record that the process had applied whole; the next one may be applied in part. */
-  readonly processedOffset: number;
+  /**
+   * The answer is as of some moment between these: the last record that the process had applied whole when it was asked,
+   * and the last one of the log when it answered.
+   */
+  readonly fromOffset: number;
+  readonly toOffset: number;
   /** null: it said that the run, or this invocation of it, is over. */
   readonly memo: readonly MemoEntry[] | null;
 }

@@ -1,6 +1,6 @@
 /** What really left a partition against what the model says must have. */
 import type { HistoryEntry, MemoEntry, StepRequest } from "@eddy/schemas";
-import type { Answer, Execution, Facts } from "../actors/facts.js";
+import type { Execution, Facts } from "../actors/facts.js";
 import type { Expected, Oracle } from "../model/expectation.js";
 import { PartitionModel } from "../model/partition-model.js";
 import type { Verdict } from "../model/verdict.js";
@@ -167,38 +167,6 @@ export function compareMemos(
     if (standing.kind === "returned" && standing.data === returned) continue;
     const expected = standing.kind === "returned" ? standing.data : standing.kind;
     verdict.add("G5", `returned ${returned}, its memo says ${expected}`, { partition, runId: body.runId });
-  }
-}
-
-/** What engine processes told workers of a run was right as of the records that they had applied. */
-export function judgeAnswers(model: PartitionModel, answers: readonly Answer[], verdict: Verdict): void {
-  const { partition } = model.where;
-  const requests = new Map<string, Expected<StepRequest>[]>();
-  for (const request of model.expected.requests) {
-    const known = requests.get(request.body.runId);
-    if (known === undefined) requests.set(request.body.runId, [request]);
-    else known.push(request);
-  }
-  for (const { runId, invocation, processedOffset, memo } of answers) {
-    const run = model.runs.get(runId) ?? model.ended.get(runId);
-    if (run === undefined || model.livedTwice.has(runId)) continue;
-    const at = { partition, offset: processedOffset, runId };
-    // The record behind it may have been applied in part.
-    const made = (requests.get(runId) ?? []).filter(({ offset }) => offset <= processedOffset + 1);
-    const before = made.findLast(({ offset }) => offset <= processedOffset)?.body.invocation ?? 0;
-    const after = made.at(-1)?.body.invocation ?? 0;
-    if (memo === null) {
-      const isCurrent = before === invocation && after === invocation && run.endedAt > processedOffset + 1;
-      if (isCurrent) verdict.add("G5", `the state of invocation ${invocation} was withheld`, at);
-      continue;
-    }
-    const mayBeCurrent = before <= invocation && invocation <= after && run.endedAt > processedOffset;
-    if (!mayBeCurrent) verdict.add("G5", `a state was given for invocation ${invocation}, which is over`, at);
-    const entries = [...run.memo.values()];
-    const least = run.settledAt.filter((offset) => offset <= processedOffset).length;
-    const most = run.settledAt.filter((offset) => offset <= processedOffset + 1).length;
-    if (memo.length >= least && memo.length <= most && same(entries.slice(0, memo.length), memo)) continue;
-    verdict.add("G5", `a state with ${memo.length} steps was given, expected ${least} to ${most}`, at);
   }
 }
 

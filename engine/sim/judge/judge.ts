@@ -3,15 +3,8 @@ import { kindOf } from "../../src/core/index.js";
 import type { Cluster } from "../cluster.js";
 import { CALM } from "../faults.js";
 import { Verdict } from "../model/verdict.js";
-import {
-  compareAborts,
-  compareHistory,
-  compareMemos,
-  compareRequests,
-  judgeAnswers,
-  judgeExecutions,
-  modelOf,
-} from "./compare.js";
+import { judgeAnswers } from "./answers.js";
+import { compareAborts, compareHistory, compareMemos, compareRequests, judgeExecutions, modelOf } from "./compare.js";
 import { evidenceOf, shardPartition, type Evidence } from "./evidence.js";
 import { judgeAcknowledged, judgeLateness, judgePromises } from "./promises.js";
 import { judgeDisk, judgeState } from "./state.js";
