@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { WaitingFirst } from "./scripts/lib/waiting-first.js";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -15,15 +16,20 @@ const alias = [
   { find: /^@eddy\/sdk$/, replacement: source("sdk/src/index.ts") },
 ];
 
+/** What needs a broker has a config of its own, vitest.kafka.config.ts: `npm run test:kafka`. */
+export const KAFKA_FILES = ["**/test/kafka/**/*.int.spec.ts", "**/*.kafka.e2e.spec.ts"];
+/** Minutes of real processes, each with an npm script of its own: `test:failover`, `test:scale`. */
+const DRILLS = "e2e/drills/**/*.drill.spec.ts";
+
 export default defineConfig({
   resolve: { alias },
   test: {
     include: ["**/*.spec.ts"],
-    // What needs a broker has a config of its own: `npm run test:kafka`.
-    exclude: ["**/node_modules/**", "**/dist/**", "clients/test/kafka/**/*.int.spec.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", ...KAFKA_FILES, DRILLS],
     allowOnly: false,
     // Examples print what they do; it is of interest where a test fails.
     silent: "passed-only",
+    sequence: { sequencer: WaitingFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -1,14 +1,17 @@
-import base from "./vitest.config.js";
+import base, { KAFKA_FILES } from "./vitest.config.js";
+import { WaitingFirst } from "./scripts/lib/waiting-first.js";
 
-/** `npm run test:kafka`: the suites that need a broker, one file after another: they share it, and two cores. */
+/** The suites that need a broker (`npm run test:kafka`, and a step of `npm test`): all of them share one. */
 export default {
   ...base,
   test: {
     ...base.test,
-    include: ["clients/test/kafka/**/*.int.spec.ts"],
-    exclude: ["**/node_modules/**"],
+    include: [...KAFKA_FILES],
+    exclude: ["**/node_modules/**", "**/dist/**"],
     globalSetup: ["scripts/kafka/vitest-setup.ts"],
-    fileParallelism: false,
+    // Two cores: one for the broker and a file that works, one for a file that waits.
+    maxWorkers: 2,
+    sequence: { sequencer: WaitingFirst },
     testTimeout: 60_000,
     hookTimeout: 180_000,
   },

@@ -1,6 +1,6 @@
 // `npm test`: installs, builds and tests, from a clean clone on. `npm run verify` adds format and lint (--static).
 // Writes .cache/test/totals.txt ("N passed, N failed"), which .ci/run ends with.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, install, nodeProblem } from "./lib/install.mjs";
 import { heading, run, seconds } from "./lib/run.mjs";
@@ -28,10 +28,11 @@ async function runSuite(suite) {
   heading(suite.name);
   const since = Date.now();
   const file = join(reports, `${suite.name.replaceAll(" ", "-")}.json`);
+  const notesFile = `${file}.notes`;
   const extra = suite.report === "vitest" ? ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`] : [];
   const code = await run(process.execPath, [...suite.command, ...extra], {
     cwd: root,
-    env: { ...process.env, EDDY_TEST_REPORT: file },
+    env: { ...process.env, EDDY_TEST_REPORT: file, EDDY_TEST_NOTES: notesFile },
   });
   const totals =
     suite.report === "vitest"
@@ -39,7 +40,8 @@ async function runSuite(suite) {
       : suite.report === "own"
         ? ownTotals(readReport(file), code)
         : checkTotals(code);
-  return { name: suite.name, totals, took: seconds(since) };
+  const notes = [...totals.notes, ...readNotes(notesFile)];
+  return { name: suite.name, totals: { ...totals, notes }, took: seconds(since) };
 }
 
 /**
@@ -52,6 +54,14 @@ function readReport(file) {
   } catch {
     return undefined; // Missing or cut short: the suite crashed, which counts as a failure.
   }
+}
+
+/**
+ * @param {string} file
+ * @returns {readonly string[]} lines
+ */
+function readNotes(file) {
+  return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
 }
 
 /** @param {readonly Result[]} results */

@@ -1,5 +1,6 @@
 // What `npm test` runs, in order. A suite is a command that exits 0 when all is well. One that counts its own tests
 // writes {"passed": n, "failed": n} to the file named by EDDY_TEST_REPORT; without a report it counts as one test.
+// What it writes to the file named by EDDY_TEST_NOTES is shown beside its totals: why it could not run at all.
 
 /**
  * @typedef {object} Suite
@@ -31,9 +32,15 @@ export const SUITES = [
     report: "vitest",
   },
   {
-    // Whole processes that are timed and killed: one file after another, so that they do not starve each other.
+    // Whole processes that are timed and killed: no more files at a time than cores, so that they do not starve.
     name: "processes",
-    command: ["node_modules/vitest/vitest.mjs", "run", ".e2e.spec.", "--no-file-parallelism"],
+    command: ["node_modules/vitest/vitest.mjs", "run", ".e2e.spec.", "--maxWorkers=2"],
+    report: "vitest",
+  },
+  {
+    // Provides a broker by itself, once: KAFKA_BROKERS, else Docker, else Java and Maven. Fails where there is none.
+    name: "kafka",
+    command: ["node_modules/vitest/vitest.mjs", "run", "--config", "vitest.kafka.config.ts"],
     report: "vitest",
   },
 ];

@@ -69,7 +69,7 @@ export function checkTotals(exitCode) {
 function settle(totals, exitCode) {
   const { passed, failed, notes } = totals;
   if (failed > 0) return totals;
+  if (passed === 0) return { passed, failed: 1, notes: [...notes, `no tests ran; exit code ${exitCode}`] };
   if (exitCode !== 0) return { passed, failed: 1, notes: [...notes, `all tests passed, yet exit code ${exitCode}`] };
-  if (passed === 0) return { passed, failed: 1, notes: [...notes, "no tests ran"] };
   return totals;
 }

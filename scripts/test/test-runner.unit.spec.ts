@@ -81,6 +81,15 @@ describe("npm test", () => {
     expect([status, last, totals()]).toEqual([1, line, line]);
   });
 
+  it("shows beside the totals why a suite could not run", () => {
+    const code = `import { writeFileSync } from "node:fs";
+      writeFileSync(process.env.EDDY_TEST_NOTES, "no broker:\\n  no Java\\n");
+      process.exit(1);`;
+    const { status, output } = run([suite(code, "vitest")]);
+    expect(status).toBe(1);
+    expect(output).toMatch(/a suite +0 passed, 1 failed .*\n +no report; exit code 1\n +no broker:\n +no Java\n/);
+  });
+
   it("goes on after a suite that failed, and fails in the end", () => {
     const { status, last } = run([suite("process.abort()", "none"), suite(own(5, 0, 0), "own")]);
     expect([status, last]).toEqual([1, "6 passed, 1 failed"]);
