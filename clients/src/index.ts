@@ -7,6 +7,7 @@ export * from "./ports/logger.js";
 export * from "./ports/meter.js";
 export * from "./topics.js";
 export * from "./topic-rules.js";
+export * from "./sticky-assignment.js";
 export * from "./system-clock.js";
 export * from "./registry/log-tail.js";
 export * from "./registry/registry-view.js";

@@ -32,11 +32,12 @@ export const ROOMS: readonly Room[] = [
   { at: `${C}ports/`, imports: ["schemas/", `${C}errors/`] },
   { at: `${C}topics.ts`, imports: ["schemas/"], types: [`${C}ports/`] },
   { at: `${C}topic-rules.ts`, imports: [`${C}errors/`], types: [`${C}ports/`] },
+  { at: `${C}sticky-assignment.ts`, imports: [] },
   { at: `${C}system-clock.ts`, imports: [`${C}ports/`] },
   { at: `${C}registry/`, imports: CONTRACTS, packages: true, node: true },
   { at: `${C}send/`, imports: [...CONTRACTS, `${C}registry/`], packages: true, node: true },
   { at: `${C}dispatch/`, imports: [...CONTRACTS, `${C}registry/`, `${C}send/`], packages: true, node: true },
-  { at: `${C}kafka/`, imports: CONTRACTS, packages: true, node: true },
+  { at: `${C}kafka/`, imports: [...CONTRACTS, `${C}sticky-assignment.ts`], packages: true, node: true },
   { at: `${C}index.ts`, imports: [C] },
 
   { at: "sdk/src/", imports: ["schemas/", C], packages: true, node: true },

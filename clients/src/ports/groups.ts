@@ -6,8 +6,10 @@
  *  M1  Each rebalance ends with every partition given to exactly one of the members that are alive, in numbers that
  *      differ by at most one, and moves no more partitions than that takes.
  *  M2  `onRebalancing` is awaited before the member gives up its place in the old generation: what it commits in there
- *      is accepted. `onAssigned` follows, also when the same partitions stay. The two never overlap.
- *  M3  A commit by a member whose generation is over throws `FencedError` and stores nothing.
+ *      is accepted. `onAssigned` follows, also when the same partitions stay. The two take turns and never overlap; the
+ *      first call is an `onAssigned`.
+ *  M3  A commit by a member whose generation is over, or of a partition that it does not have, throws `FencedError` and
+ *      stores nothing.
  *  M4  A member that is paused for longer than the session loses its partitions to others. When it goes on, it learns
  *      that by `onAssigned([])` or by its next assignment, and by M3 whatever it does before.
  *  M5  `leave` gives its partitions to the others without waiting for a session to end.
@@ -46,14 +48,18 @@ export interface GroupMember {
   commit(partition: number, at: GroupOffset): Promise<void>;
   /** The newest commit of any member; null: there is none. @throws TransientError */
   committed(partition: number): Promise<GroupOffset | null>;
-  /** `onRebalancing`, then `onAssigned([])`, then the group hears of it. Idempotent; never rejects. */
+  /**
+   * `onRebalancing`, then `onAssigned([])`, then the group hears of it. Idempotent; never rejects. Whoever waits for it
+   * inside `onRebalancing` waits for ever.
+   */
   leave(): Promise<void>;
 }
 
 export interface Groups {
   /**
    * Resolves when the member has its first assignment, after `onAssigned`.
-   * @throws ConfigError where it will never be let in; TransientError when brokers do not answer
+   * @throws ConfigError where it will never be let in, as with another partition count than the topic's; TransientError
+   * when brokers do not answer
    */
   join(spec: GroupSpec, listener: GroupListener): Promise<GroupMember>;
 }
