@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { destination, pino } from "pino";
 import { monotonicFactory } from "ulid";
 import { EmbeddedLog } from "./adapters/embedded/index.js";
-import { MemoryLog, MemoryStoreFactory, SystemClock } from "./adapters/memory/index.js";
+import { MemoryGroups, MemoryLog, MemoryStoreFactory, SystemClock } from "./adapters/memory/index.js";
 import { RocksDbStoreFactory } from "./adapters/rocksdb/index.js";
 import type { EngineConfig } from "./config/engine-config.js";
 import { core as defaultCore } from "./core/core.js";
@@ -265,7 +265,14 @@ class RunningEngine implements Engine {
       topic: topics.inbox,
       partitions: this.#tasks.map((task, partition) => this.#clockOf(task, partition)),
     });
-    const gate = new WorkerGate({ ...base, topics, lanes, registry, states: runStatesOf(this.#tasks, this.#clock) });
+    const gate = new WorkerGate({
+      ...base,
+      groups: new MemoryGroups(log),
+      topics,
+      lanes,
+      registry,
+      states: runStatesOf(this.#tasks, this.#clock),
+    });
     this.#gate = gate;
     const sender = new EventSender({
       ...base,

@@ -50,10 +50,13 @@ export class AbortSignals {
     await this.#tail.reached(end);
   }
 
-  /** Was the run aborted after `cause` made a request for it? Both causes are of the run's partition. */
-  isAborted(runId: string, cause: Cause): boolean {
+  /**
+   * Was the run aborted after `cause` made a request for it? Both causes are of the run's partition. null: the request
+   * is one that this process has not seen; a run is aborted when it ends, so any abort counts.
+   */
+  isAborted(runId: string, cause: Cause | null): boolean {
     const abortedBy = this.#aborted.get(runId);
-    return abortedBy !== undefined && compareCauses(cause, abortedBy) < 0;
+    return abortedBy !== undefined && (cause === null || compareCauses(cause, abortedBy) < 0);
   }
 
   async stop(): Promise<void> {

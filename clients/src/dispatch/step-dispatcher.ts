@@ -1,10 +1,15 @@
-/** All of one app's work: its steps partitions, its signals, its workers. */
+/**
+ * All of one app's work in this process: its workers, its signals, and those of its steps partitions that the group of
+ * all who hand out the app's steps gives to this process. A process without workers of the app is no member.
+ */
 import type { Clock } from "../ports/clock.js";
+import type { Groups } from "../ports/groups.js";
 import type { Log } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
 import type { Meter } from "../ports/meter.js";
 import type { Topics } from "../topics.js";
 import { AbortSignals } from "./abort-signals.js";
+import { GroupMembership } from "./group-membership.js";
 import { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
@@ -15,6 +20,8 @@ import { WorkerSession } from "./worker-session.js";
 
 export interface DispatcherDeps {
   readonly log: Log;
+  /** Which partitions of an app's steps are this process's. */
+  readonly groups: Groups;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -26,44 +33,40 @@ export interface DispatcherDeps {
 export class StepDispatcher {
   readonly #app: string;
   readonly #deps: DispatcherDeps;
-  readonly #pool = new WorkerPool();
+  readonly #pool: WorkerPool;
   readonly #aborts: AbortSignals;
   readonly #heartbeats: HeartbeatLedger;
-  readonly #consumers: readonly StepsConsumer[];
+  readonly #membership: GroupMembership;
 
   /** The app's topics must exist. */
   constructor(app: string, deps: DispatcherDeps) {
     this.#app = app;
     this.#deps = deps;
     const { topics, lanes } = deps;
+    const pool = new WorkerPool(() => this.#membership.want(pool.active > 0));
+    const aborts = new AbortSignals({ ...deps, topic: topics.signals(app), pool });
+    const topic = topics.steps(app);
+    this.#pool = pool;
+    this.#aborts = aborts;
     this.#heartbeats = new HeartbeatLedger({ app, ...deps });
-    this.#aborts = new AbortSignals({ ...deps, topic: topics.signals(app), pool: this.#pool });
-    this.#consumers = Array.from(
-      { length: lanes.partitions },
-      (_, partition) =>
-        new StepsConsumer({
-          ...deps,
-          app,
-          topic: topics.steps(app),
-          inbox: topics.inbox,
-          partition,
-          pool: this.#pool,
-          aborts: this.#aborts,
-        }),
-    );
+    this.#membership = new GroupMembership({
+      ...deps,
+      spec: { group: topics.workerGroup(app), topic, partitions: lanes.partitions, address: null },
+      workOn: (partition, member) =>
+        new StepsConsumer({ ...deps, app, topic, inbox: topics.inbox, partition, member, pool, aborts }),
+    });
   }
 
-  /** Resolves when every partition is consumed. Once. */
+  /** Resolves when workers may attach: all aborts so far are known. Once. */
   async start(): Promise<void> {
     await this.#aborts.start();
-    await Promise.all(this.#consumers.map((consumer) => consumer.start()));
   }
 
   /** Takes a worker in. One with the same id is replaced: its connection is closed, its work goes over. */
   attach(link: WorkerLink, { workerId, slots }: { workerId: string; slots: number }): WorkerSession {
     const worker = { id: workerId, link, slots, inFlight: new Map(), isDraining: false };
     const session = new WorkerSession(
-      { ...this.#deps, app: this.#app, pool: this.#pool, heartbeats: this.#heartbeats },
+      { ...this.#deps, app: this.#app, pool: this.#pool, heartbeats: this.#heartbeats, aborts: this.#aborts },
       worker,
     );
     this.#pool.add(worker)?.link.close(CLOSE_CODES.replaced, "this worker connected again");
@@ -76,16 +79,28 @@ export class StepDispatcher {
   get inFlight(): number {
     return this.#pool.inFlight;
   }
-  /** Why a partition is no longer consumed; null while all are. */
+  /** Of the app's steps, ascending: those whose requests this process hands out. */
+  get partitions(): readonly number[] {
+    return this.#membership.partitions;
+  }
+  /** Why a partition is not consumed although it is this process's, or none can be; null while all is well. */
   get failure(): Error | null {
-    return this.#consumers.find(({ failure }) => failure !== null)?.failure ?? null;
+    return this.#membership.failure;
   }
 
-  /** Hands out nothing more, closes every connection, writes the last heartbeats. Idempotent. */
+  /**
+   * Hands out nothing more and leaves the group at once, so that others take over; what workers have goes on, with
+   * reports, heartbeats and aborts. For good. Resolves when the group has heard of it.
+   */
+  retire(): Promise<void> {
+    return this.#membership.stop();
+  }
+
+  /** Hands out nothing more, closes every connection, leaves the group, writes the last heartbeats. Idempotent. */
   async stop(): Promise<void> {
     this.#pool.close();
     for (const { link } of this.#pool.workers) link.close(CLOSE_CODES.goingAway, "the engine stops");
-    await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+    await this.#membership.stop();
     await Promise.all([this.#aborts.stop(), this.#heartbeats.stop()]);
   }
 }

@@ -1,12 +1,17 @@
 /**
- * Hands the requests of one partition of `steps.<app>` to workers.
+ * Hands the requests of one partition of `steps.<app>` to workers, while the group gives it to this process.
+ *
+ *   made --resume--> handing out --quiesce--> still --resume--> handing out ... --stop--> ended
+ *                         \___ fenced __________/
  *
  * Invariants: requests are handed out in log order, each only after a worker's slot is taken for it; nothing is read
  * further while no slot is free. Delivery (offset, and in its metadata the mark: the cause of the last request) is
  * committed *before* the requests leave, for all that found a slot at once: after a crash of this process no request
- * that a worker may still be running is handed out a second time. One that was lost in between comes back when its
- * lease ends, for which `delivered` is appended with the committed mark when consuming starts, and at most once a
- * second while the mark moves. Requests at or below the mark are repeats of a takeover, and dropped.
+ * that a worker may still be running is handed out a second time, and a process that has lost the partition without
+ * noticing hands out nothing. One that was lost in between comes back when its lease ends, for which `delivered` is
+ * appended with the committed mark when consuming starts, and at most once a second while the mark moves. Requests at
+ * or below the mark are repeats of a takeover, and dropped. Each `resume` begins at the committed offset: another
+ * process may have had the partition since. What was committed here leaves also while still.
  */
 import {
   compareCauses,
@@ -17,13 +22,15 @@ import {
   type Offset,
   type StepRequest,
 } from "@eddy/schemas";
+import { ClosedError, FencedError, TransientError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
+import type { GroupMember } from "../ports/groups.js";
 import type { Log, LogRecord } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
 import type { Meter } from "../ports/meter.js";
 import { LogTail } from "../registry/log-tail.js";
-import type { AbortSignals } from "./abort-signals.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
+import type { AbortSignals } from "./abort-signals.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface StepsConsumerDeps {
@@ -35,6 +42,8 @@ export interface StepsConsumerDeps {
   readonly lanes: InboxLanes;
   readonly pool: WorkerPool;
   readonly aborts: AbortSignals;
+  /** Of the app's workers; it has `partition`. */
+  readonly member: Pick<GroupMember, "commit" | "committed">;
   /** Name of the app's steps topic, and of the inbox whose partition it answers to. */
   readonly topic: string;
   readonly inbox: string;
@@ -45,8 +54,8 @@ export interface StepsConsumerDeps {
 const RECORDS_MAX = 64;
 /** At least this long between two `delivered` records, in ms. */
 export const DELIVERED_PERIOD_MS = 1_000;
-
-export const groupOf = (app: string): string => `workers.${app}`;
+/** Before another try to learn where to begin, in ms. */
+const PAUSE_MS = { min: 50, max: 5_000 } as const;
 
 interface HandOut {
   readonly request: StepRequest;
@@ -56,49 +65,98 @@ interface HandOut {
 
 export class StepsConsumer {
   readonly #deps: StepsConsumerDeps;
-  readonly #stopping = new AbortController();
+  readonly #ending = new AbortController();
+  /** While not aborted, requests may be handed out; a new one for each `resume`. */
+  #epoch = new AbortController();
   /** Cause of the last request handed out or dropped; null before the first. */
   #mark: Cause | null = null;
   /** What `delivered` should say, and what it said last. */
   #reached: Cause | null = null;
   #announced: Cause | null = null;
   #wakeAnnouncer: () => void = () => undefined;
-  #announcing: Promise<void> = Promise.resolve();
+  #announcing: Promise<void> | null = null;
   #tail: LogTail | null = null;
+  /** Ends of former epochs: their committed requests have left. */
+  #former: Promise<void> = Promise.resolve();
+  #beginning: Promise<void> = Promise.resolve();
+  /** The commit under way; never rejects. */
+  #committing: Promise<void> = Promise.resolve();
+  #failure: Error | null = null;
 
   constructor(deps: StepsConsumerDeps) {
     this.#deps = deps;
   }
 
-  /** Resolves when consuming has begun. Once. */
-  async start(): Promise<void> {
-    const { app, log, topic, partition } = this.#deps;
-    const committed = await log.groupOffset(groupOf(app), topic, partition);
-    const range = await log.offsets(topic, partition);
-    this.#mark = committed === null ? null : parseMark(committed.metadata);
-    this.#reached = this.#mark;
-    this.#tail = new LogTail({
-      ...this.#deps,
-      from: committed === null ? range.start : offset(Math.min(committed.offset, range.end)),
-      recordsMax: RECORDS_MAX,
-      onRecords: (records) => this.#handOutAll(records),
-      onOutOfRange: () => this.#skipDeleted(),
-    });
-    this.#announcing = this.#announceLoop();
-    this.#tail.start();
+  /** The group gives the partition to this process, for the first time or still. After `quiesce`. */
+  resume(): void {
+    this.#epoch = new AbortController();
+    this.#failure = null;
+    this.#announcing ??= this.#announceLoop();
+    this.#beginning = this.#begin(this.#former, this.#epoch.signal);
   }
 
-  /** The pool must be closed before: a request may be waiting for a slot. Idempotent. */
+  /** Hands out nothing more until `resume`; resolves when the commit under way is settled, within seconds. Idempotent. */
+  async quiesce(): Promise<void> {
+    this.#endEpoch();
+    await this.#committing;
+  }
+
+  /** The partition is no longer this process's. What workers have is not touched. Idempotent. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.#ending.abort();
+    this.#endEpoch();
     this.#wakeAnnouncer();
-    await this.#tail?.stop();
-    await this.#announcing;
+    await Promise.all([this.#beginning, this.#former, this.#announcing]);
   }
 
   /** Why consuming ended by itself; null while it goes on. */
   get failure(): Error | null {
-    return this.#tail?.failure ?? null;
+    return this.#failure ?? this.#tail?.failure ?? null;
+  }
+
+  #endEpoch(): void {
+    this.#epoch.abort();
+    // It may last: a committed request may be waiting for a slot, because its worker has left.
+    if (this.#tail !== null) this.#former = this.#tail.stop();
+    this.#tail = null;
+  }
+
+  async #begin(former: Promise<void>, epoch: AbortSignal): Promise<void> {
+    const { app, clock, logger, partition } = this.#deps;
+    await former;
+    for (let pauseMs: number = PAUSE_MS.min; !epoch.aborted; pauseMs = Math.min(2 * pauseMs, PAUSE_MS.max)) {
+      try {
+        return await this.#open(epoch);
+      } catch (err) {
+        if (epoch.aborted) return;
+        if (!(err instanceof TransientError)) {
+          this.#failure = err instanceof Error ? err : new Error(String(err));
+          logger.error({ err, app, partition }, "the requests of a partition cannot be read");
+          return;
+        }
+        logger.warn({ err, app, partition, pauseMs }, "the requests of a partition cannot be read yet, trying again");
+        await clock.sleep(pauseMs, epoch);
+      }
+    }
+  }
+
+  /** Starts to read where the group has committed. */
+  async #open(epoch: AbortSignal): Promise<void> {
+    const { log, member, topic, partition } = this.#deps;
+    const committed = await member.committed(partition);
+    const range = await log.offsets(topic, partition);
+    if (epoch.aborted) return;
+    this.#mark = committed === null ? null : parseMark(committed.metadata);
+    const isNews = this.#mark !== null && (this.#reached === null || compareCauses(this.#mark, this.#reached) > 0);
+    if (isNews) this.#announce(this.#mark);
+    this.#tail = new LogTail({
+      ...this.#deps,
+      from: committed === null ? range.start : offset(Math.min(committed.offset, range.end)),
+      recordsMax: RECORDS_MAX,
+      onRecords: (records) => this.#handOutAll(records, epoch),
+      onOutOfRange: () => this.#skipDeleted(),
+    });
+    this.#tail.start();
   }
 
   /**
@@ -109,33 +167,31 @@ export class StepsConsumer {
   async #skipDeleted(): Promise<Offset> {
     const { log, topic, inbox, partition } = this.#deps;
     const { start, end } = await log.offsets(topic, partition);
-    if (start === end) {
-      this.#reached = { offset: (await log.offsets(inbox, partition)).end, index: 0 };
-      this.#wakeAnnouncer();
-    }
+    if (start === end) this.#announce({ offset: (await log.offsets(inbox, partition)).end, index: 0 });
     return start;
   }
 
-  async #handOutAll(records: readonly LogRecord[]): Promise<void> {
+  async #handOutAll(records: readonly LogRecord[], epoch: AbortSignal): Promise<void> {
     for (let next = 0; next < records.length;) {
-      const done = await this.#handOutSome(records.slice(next));
-      if (done === 0 || this.#stopping.signal.aborted) return;
+      const done = await this.#handOutSome(records.slice(next), epoch);
+      if (done === 0 || epoch.aborted) return;
       next += done;
     }
   }
 
   /**
    * Hands out as many as find a slot at once, at least one. @returns how many records are done with;
-   * 0 only when the pool is closed.
+   * 0 only when the pool is closed or the epoch over.
+   * @throws TransientError where the commit's outcome is unknown: nothing was sent, and the same is tried again.
    */
-  async #handOutSome(records: readonly LogRecord[]): Promise<number> {
+  async #handOutSome(records: readonly LogRecord[], epoch: AbortSignal): Promise<number> {
     const group: HandOut[] = [];
     let mark = this.#mark;
     let done = 0;
     for (const record of records) {
       const wanted = this.#decode(record, mark);
       if (wanted !== null) {
-        const worker = await this.#takeWorker(wanted, group.length === 0);
+        const worker = await this.#takeWorker(wanted, group.length === 0, epoch);
         if (worker === null) break;
         if (worker !== "aborted") group.push({ ...wanted, worker });
         mark = wanted.cause;
@@ -144,16 +200,19 @@ export class StepsConsumer {
     }
     const last = records[done - 1];
     if (last === undefined) return 0;
+    let isCommitted = false;
     try {
-      await this.#commit(offset(last.offset + 1), mark);
-    } catch (error) {
-      for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
-      throw error;
+      // Between a free slot and here the group may have begun to rebalance.
+      isCommitted = !epoch.aborted && (await this.#commit(offset(last.offset + 1), mark));
+    } finally {
+      if (!isCommitted) {
+        for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
+      }
     }
+    if (!isCommitted) return 0;
     this.#mark = mark;
     for (const handOut of group) await this.#send(handOut);
-    this.#reached = mark;
-    this.#wakeAnnouncer();
+    if (mark !== null) this.#announce(mark);
     return done;
   }
 
@@ -170,25 +229,37 @@ export class StepsConsumer {
     }
   }
 
-  /** @param wait false: only a slot that is free now. @returns null without one, or when the pool is closed. */
+  /** @param wait false: only a slot that is free now. @returns null without one, or when there will be none. */
   async #takeWorker(
     { request, cause }: { request: StepRequest; cause: Cause },
     wait: boolean,
+    epoch: AbortSignal,
   ): Promise<Worker | "aborted" | null> {
     const { pool, aborts } = this.#deps;
     const { runId, invocation } = request;
     if (aborts.isAborted(runId, cause)) return "aborted";
     const wanted = { runId, invocation, cause };
-    const worker = wait ? await pool.take(wanted) : pool.tryTake(wanted);
+    const worker = wait ? await pool.take(wanted, epoch) : pool.tryTake(wanted);
     if (worker === null || !aborts.isAborted(runId, cause)) return worker;
     pool.release(worker, runId, invocation);
     return "aborted";
   }
 
-  async #commit(at: ReturnType<typeof offset>, mark: Cause | null): Promise<void> {
-    const { app, log, topic, partition } = this.#deps;
+  /** @returns false where the partition is no longer ours: then another assignment follows, or none. */
+  async #commit(at: Offset, mark: Cause | null): Promise<boolean> {
+    const { app, logger, member, partition } = this.#deps;
     const metadata = mark === null ? "" : JSON.stringify({ offset: mark.offset, index: mark.index });
-    await log.commitGroupOffset(groupOf(app), topic, partition, { offset: at, metadata });
+    const commit = member.commit(partition, { offset: at, metadata });
+    this.#committing = commit.catch(() => undefined); // Who waits for it wants its end; its error is told below.
+    try {
+      await commit;
+      return true;
+    } catch (err) {
+      if (!(err instanceof FencedError || err instanceof ClosedError)) throw err;
+      logger.info({ app, partition }, "the group has moved on: nothing is handed out until its next assignment");
+      this.#endEpoch();
+      return false;
+    }
   }
 
   /** A worker that left since its slot was taken has never seen the request: another one gets it. */
@@ -199,7 +270,7 @@ export class StepsConsumer {
     while (worker !== null && (!pool.isConnected(worker) || worker.isDraining)) {
       pool.release(worker, runId, invocation);
       const heir = pool.outOf(runId).find(([{ isDraining }, out]) => !isDraining && out.invocation === invocation);
-      worker = heir?.[0] ?? (await pool.take({ runId, invocation, cause }));
+      worker = heir?.[0] ?? (await pool.take({ runId, invocation, cause }, this.#ending.signal));
     }
     if (worker === null) return;
     // Cancelled while the delivery was being committed: the abort has left already, the request must not follow it.
@@ -213,9 +284,14 @@ export class StepsConsumer {
     meter.count("eddy_step_requests_delivered_total", 1, { app });
   }
 
+  #announce(reached: Cause | null): void {
+    this.#reached = reached;
+    this.#wakeAnnouncer();
+  }
+
   async #announceLoop(): Promise<void> {
     const { app, clock, lanes, logger, partition } = this.#deps;
-    const { signal } = this.#stopping;
+    const { signal } = this.#ending;
     while (!signal.aborted) {
       const mark = this.#reached;
       if (mark === null || this.#announced === mark) {

@@ -5,20 +5,10 @@
  *   opened --hello--> joining --in force--> welcomed --> closed
  *      \__ any other frame, or a broken one __\_______________/   (from every state)
  */
-import {
-  configDigest,
-  decodeFrame,
-  encodeInbox,
-  HEARTBEAT_MS,
-  LEASE_MS,
-  PROTOCOL_VERSION,
-  workerFrame,
-  type AppConfig,
-  type WorkerFrame,
-} from "@eddy/schemas";
+import { decodeFrame, HEARTBEAT_MS, LEASE_MS, PROTOCOL_VERSION, workerFrame, type WorkerFrame } from "@eddy/schemas";
 import { ClosedError, ConfigError, EddyError } from "../errors/codes.js";
 import type { RegistryView } from "../registry/registry-view.js";
-import { appTopicSpecs } from "../topics.js";
+import { registerApp } from "./registration.js";
 import { StepDispatcher, type DispatcherDeps } from "./step-dispatcher.js";
 import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "./worker-link.js";
 import type { WorkerSession } from "./worker-session.js";
@@ -27,8 +17,6 @@ export interface WorkerGateDeps extends DispatcherDeps {
   readonly registry: RegistryView;
 }
 
-/** How long a registration may take to be in force, in ms. */
-export const REGISTRATION_MS_MAX = 30_000;
 /** How long a connection may stay without a hello, in ms. */
 export const HELLO_MS_MAX = 10_000;
 /** Reasons of close frames hold at most 123 bytes. */
@@ -124,7 +112,7 @@ export class WorkerGate {
       return this.#refuse(link, "PROTOCOL_MISMATCH", message);
     }
     try {
-      await this.#register(config, gone);
+      await registerApp(config, this.#deps, gone);
       return await this.#dispatcherOf(config.app);
     } catch (err) {
       if (gone.aborted) return null;
@@ -134,26 +122,6 @@ export class WorkerGate {
       // Not a refusal: the worker connects again by itself.
       close(link, "tryAgain", err instanceof EddyError ? err.message : "the engine could not take this worker in");
       return null;
-    }
-  }
-
-  /** Resolves when the configuration is in force. Topics come first: no request may find its topic missing. */
-  async #register(config: AppConfig, gone: AbortSignal): Promise<void> {
-    const { log, topics, lanes, registry, clock } = this.#deps;
-    const { app, functions } = config;
-    await log.ensureTopics(appTopicSpecs(topics, app, lanes.partitions));
-    await registry.whenFresh();
-    const digest = configDigest(app, functions);
-    if (registry.app(app)?.digest !== digest) {
-      await lanes.append(0, [{ key: app, value: encodeInbox({ kind: "register", config }) }]);
-    }
-    const done = new AbortController();
-    const late = clock.sleep(REGISTRATION_MS_MAX, AbortSignal.any([done.signal, gone])).then(() => done.abort());
-    try {
-      await registry.waitUntilInForce(app, digest, AbortSignal.any([done.signal, gone]));
-    } finally {
-      done.abort();
-      await late;
     }
   }
 

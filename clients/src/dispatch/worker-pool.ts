@@ -45,13 +45,23 @@ interface Waiter {
 const STICKY_RUNS_MAX = 100_000;
 
 export class WorkerPool {
+  readonly #onChange: () => void;
   readonly #workers = new Map<string, Worker>();
   readonly #lastWorker = new LRUCache<string, string>({ max: STICKY_RUNS_MAX });
   #waiters: Waiter[] = [];
   #isClosed = false;
 
+  /** @param onChange told when workers came, went, or began to drain. */
+  constructor(onChange: () => void = () => undefined) {
+    this.#onChange = onChange;
+  }
+
   get size(): number {
     return this.#workers.size;
+  }
+  /** Workers that take requests, if not at this moment. */
+  get active(): number {
+    return this.workers.filter(({ isDraining }) => !isDraining).length;
   }
   /** Invocations out to workers. */
   get inFlight(): number {
@@ -66,12 +76,21 @@ export class WorkerPool {
     if (replaced !== null) for (const [runId, out] of replaced.inFlight) worker.inFlight.set(runId, out);
     this.#workers.set(worker.id, worker);
     this.serve();
+    this.#onChange();
     return replaced;
+  }
+
+  /** The worker gets nothing more; what it has it finishes. */
+  drain(worker: Worker): void {
+    worker.isDraining = true;
+    this.#onChange();
   }
 
   /** What the worker had stays its own until its lease runs out: the engine hears of that from the log. */
   remove(worker: Worker): void {
-    if (this.#workers.get(worker.id) === worker) this.#workers.delete(worker.id);
+    if (this.#workers.get(worker.id) !== worker) return;
+    this.#workers.delete(worker.id);
+    this.#onChange();
   }
 
   isConnected(worker: Worker): boolean {
@@ -83,13 +102,24 @@ export class WorkerPool {
     return this.#waiters.length > 0 ? null : this.#take(wanted);
   }
 
-  /** Resolves with a worker whose slot is taken; null when the pool is closed. */
-  take(wanted: Wanted): Promise<Worker | null> {
-    if (this.#isClosed) return Promise.resolve(null);
+  /** Resolves with a worker whose slot is taken; null when the pool is closed or `signal` aborts before. */
+  take(wanted: Wanted, signal: AbortSignal): Promise<Worker | null> {
+    if (this.#isClosed || signal.aborted) return Promise.resolve(null);
     const worker = this.tryTake(wanted);
     if (worker !== null) return Promise.resolve(worker);
     return new Promise((resolve) => {
-      this.#waiters.push({ wanted, resolve });
+      const settle = (taken: Worker | null): void => {
+        signal.removeEventListener("abort", giveUp);
+        resolve(taken);
+      };
+      const waiter: Waiter = { wanted, resolve: settle };
+      const giveUp = (): void => {
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        settle(null);
+        this.serve();
+      };
+      signal.addEventListener("abort", giveUp, { once: true });
+      this.#waiters.push(waiter);
     });
   }
 

@@ -3,6 +3,7 @@ import { encodeInbox, partitionOfShard, shardOfRun, type StepReport, type Worker
 import { BadRecordError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Logger } from "../ports/logger.js";
+import type { AbortSignals } from "./abort-signals.js";
 import type { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
@@ -15,6 +16,7 @@ export interface WorkerSessionDeps {
   readonly pool: WorkerPool;
   readonly states: RunStates;
   readonly heartbeats: HeartbeatLedger;
+  readonly aborts: AbortSignals;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -50,8 +52,7 @@ export class WorkerSession {
         void this.#answerState(frame.runId, frame.invocation);
         return;
       case "drain":
-        this.#worker.isDraining = true;
-        return;
+        return this.#deps.pool.drain(this.#worker);
     }
   }
 
@@ -114,14 +115,16 @@ export class WorkerSession {
    * report would be dropped. So what it says it runs is looked up.
    */
   async #abortIfOver(runId: string, invocation: number): Promise<void> {
-    const { states, logger, app } = this.#deps;
+    const { states, aborts, logger, app } = this.#deps;
     const { link, inFlight } = this.#worker;
-    const atOffset = inFlight.get(runId)?.cause?.offset ?? null;
+    const cause = inFlight.get(runId)?.cause ?? null;
     try {
-      const state = await states.stateOf({ runId, invocation, atOffset }, this.#closed.signal);
+      const isOver =
+        aborts.isAborted(runId, cause) ||
+        (await states.isOver({ runId, invocation, atOffset: cause?.offset ?? null }, this.#closed.signal));
       // Its own end may be on the way, or its next invocation here already: then there is nothing to abort.
       const out = inFlight.get(runId);
-      if (state === null && out?.invocation === invocation && !out.isEnding) link.send({ kind: "abort", runId });
+      if (isOver && out?.invocation === invocation && !out.isEnding) link.send({ kind: "abort", runId });
     } catch (err) {
       logger.debug(
         { err, app, runId, invocation },

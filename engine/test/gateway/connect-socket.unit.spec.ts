@@ -12,13 +12,14 @@ import {
   type GatewayFrame,
   type WorkerFrame,
 } from "@eddy/schemas";
-import { HELLO_MS_MAX, REGISTRATION_MS_MAX, WorkerGate } from "../../../clients/src/dispatch/worker-gate.js";
+import { REGISTRATION_MS_MAX } from "../../../clients/src/dispatch/registration.js";
+import { HELLO_MS_MAX, WorkerGate } from "../../../clients/src/dispatch/worker-gate.js";
 import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { TransientError } from "../../../clients/src/errors/codes.js";
 import { ConnectSocket, PING_PERIOD_MS } from "../../src/gateway/connect-socket.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { requestOf, runOn } from "./dispatcher-fixtures.js";
-import { appOf, fn, inboxOfKind, inForce, TOPICS, until, world, type World } from "./fixtures.js";
+import { appOf, fn, inboxOfKind, inForce, NO_STATES, TOPICS, until, world, type World } from "./fixtures.js";
 
 const cart = fn({ id: "cart", triggers: [{ event: "cart/added" }] });
 
@@ -60,8 +61,7 @@ describe("workers over WebSocket", () => {
 
   beforeEach(async () => {
     w = await world();
-    const states = { stateOf: () => Promise.resolve(null) };
-    gate = new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states });
+    gate = new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES });
     server = createServer();
     socket = new ConnectSocket({ ...w, gate });
     socket.install(server);

@@ -57,7 +57,7 @@ export class DispatcherWorld {
 
   private constructor(w: World) {
     this.world = w;
-    this.dispatcher = this.#make();
+    this.dispatcher = this.make();
   }
 
   static async make(): Promise<DispatcherWorld> {
@@ -68,13 +68,16 @@ export class DispatcherWorld {
     return made;
   }
 
-  #make(): StepDispatcher {
+  /** Another process with workers of the app, not started yet; the caller stops it. */
+  make(): StepDispatcher {
+    const stateOf: RunStates["stateOf"] = ({ runId, invocation, atOffset }) => {
+      this.asked.push(`${runId}/${invocation}/${atOffset}`);
+      const found = this.states.get(runId);
+      return found === undefined ? Promise.reject(new Error("no state set")) : Promise.resolve(found);
+    };
     const states: RunStates = {
-      stateOf: ({ runId, invocation, atOffset }) => {
-        this.asked.push(`${runId}/${invocation}/${atOffset}`);
-        const found = this.states.get(runId);
-        return found === undefined ? Promise.reject(new Error("no state set")) : Promise.resolve(found);
-      },
+      stateOf,
+      isOver: async (wanted, signal) => (await stateOf(wanted, signal)) === null,
     };
     return new StepDispatcher(APP, { ...this.world, meter: NO_METER, topics: TOPICS, states });
   }
@@ -82,7 +85,7 @@ export class DispatcherWorld {
   /** As after a crash of the engine: the old dispatcher writes nothing more, a new one starts from the log. */
   async restart(): Promise<void> {
     await this.dispatcher.stop();
-    this.dispatcher = this.#make();
+    this.dispatcher = this.make();
     await this.dispatcher.start();
   }
 
@@ -99,9 +102,9 @@ export class DispatcherWorld {
     await this.world.log.append(TOPICS.signals(APP), 0, [{ key: runId, value }]);
   }
 
-  worker(workerId: string, slots: number): FakeWorker {
+  worker(workerId: string, slots: number, dispatcher = this.dispatcher): FakeWorker {
     const link = new FakeLink();
-    const session = this.dispatcher.attach(link, { workerId, slots });
+    const session = dispatcher.attach(link, { workerId, slots });
     const given = (): string[] => link.of("request").map(({ request: r }) => `${r.runId}/${r.invocation}`);
     const finish = async (runId: string, invocation = 1): Promise<void> => {
       const seq = ++this.#seq;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeInbox, offset } from "@eddy/schemas";
 import { TransientError } from "../../../clients/src/errors/codes.js";
-import { DELIVERED_PERIOD_MS, groupOf } from "../../../clients/src/dispatch/steps-consumer.js";
+import { DELIVERED_PERIOD_MS } from "../../../clients/src/dispatch/steps-consumer.js";
 import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { APP, DispatcherWorld, runOn } from "./dispatcher-fixtures.js";
 import { inboxOf, inboxOfKind, settle, TOPICS, until } from "./fixtures.js";
@@ -13,7 +13,8 @@ describe("step dispatcher: who gets what", () => {
   });
   afterEach(() => d.close());
 
-  const committed = (partition: number) => d.world.log.groupOffset(groupOf(APP), TOPICS.steps(APP), partition);
+  const committed = (partition: number) =>
+    d.world.log.groupOffset(TOPICS.workerGroup(APP), TOPICS.steps(APP), partition);
 
   describe("slots", () => {
     it("hands out no more than slots, in order, and the next when an outcome is in the log", async () => {
@@ -203,6 +204,7 @@ describe("step dispatcher: who gets what", () => {
       await until("the request", () => worker.given().length === 1);
       const before = (await inboxOfKind(d.world.log, 2, "delivered")).length;
       await d.restart();
+      d.worker("w2", 1);
       const said = await until("delivered", async () => {
         const all = await inboxOfKind(d.world.log, 2, "delivered");
         return all.length > before && all.at(-1);
@@ -283,12 +285,16 @@ describe("step dispatcher: who gets what", () => {
 
     it("says `delivered` for requests that were all deleted before a worker came: they get their lease", async () => {
       await d.dispatcher.stop();
-      await d.world.log.commitGroupOffset(groupOf(APP), TOPICS.steps(APP), 1, { offset: offset(0), metadata: "" });
+      await d.world.log.commitGroupOffset(TOPICS.workerGroup(APP), TOPICS.steps(APP), 1, {
+        offset: offset(0),
+        metadata: "",
+      });
       await d.request(runOn(1, 1));
       d.world.clock.advance(2 * 86_400_000);
       d.world.log.inner.clean();
       await d.world.lanes.append(1, [{ key: "x", value: encodeInbox({ kind: "tick" }) }]);
       await d.restart();
+      d.worker("w", 1);
       const [said] = await until("delivered", async () => {
         const all = await inboxOfKind(d.world.log, 1, "delivered");
         return all.length > 0 && all;
@@ -298,7 +304,10 @@ describe("step dispatcher: who gets what", () => {
 
     it("goes on from the start of the log when what it should read was deleted", async () => {
       await d.dispatcher.stop();
-      await d.world.log.commitGroupOffset(groupOf(APP), TOPICS.steps(APP), 0, { offset: offset(0), metadata: "" });
+      await d.world.log.commitGroupOffset(TOPICS.workerGroup(APP), TOPICS.steps(APP), 0, {
+        offset: offset(0),
+        metadata: "",
+      });
       await d.request(runOn(0, 1));
       d.world.clock.advance(2 * 86_400_000);
       d.world.log.inner.clean();

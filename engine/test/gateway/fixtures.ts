@@ -16,7 +16,9 @@ import {
 } from "@eddy/schemas";
 import { MemoryLog } from "../../src/adapters/memory/memory-log.js";
 import { ManualClock } from "../../src/adapters/memory/manual-clock.js";
+import { MemoryGroups } from "../../src/adapters/memory/memory-groups.js";
 import { InboxLanes } from "../../../clients/src/send/inbox-lanes.js";
+import type { RunStates } from "../../../clients/src/dispatch/run-states.js";
 import type { WorkerLink } from "../../../clients/src/dispatch/worker-link.js";
 import type { Appended, GroupOffset, Log, LogReader, LogRecord, NewRecord } from "../../../clients/src/ports/log.js";
 import type { Logger } from "../../../clients/src/ports/logger.js";
@@ -113,11 +115,18 @@ export class HookedLog implements Log {
 export interface World {
   readonly clock: ManualClock;
   readonly log: HookedLog;
+  readonly groups: MemoryGroups;
   readonly logger: LinesLogger;
   readonly lanes: InboxLanes;
   readonly registry: RegistryView;
   close(): Promise<void>;
 }
+
+/** Of no run. */
+export const NO_STATES: RunStates = {
+  stateOf: () => Promise.resolve(null),
+  isOver: () => Promise.resolve(false),
+};
 
 /** A log with the core topics, lanes and a caught-up registry view, in a time that stands still. */
 export async function world(): Promise<World> {
@@ -135,7 +144,7 @@ export async function world(): Promise<World> {
     await registry.close();
     await log.close();
   };
-  return { clock, log, logger, lanes, registry, close };
+  return { clock, log, groups: new MemoryGroups(log), logger, lanes, registry, close };
 }
 
 async function untilFresh(registry: RegistryView, clock: ManualClock): Promise<void> {

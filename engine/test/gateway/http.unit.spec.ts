@@ -10,7 +10,7 @@ import { EventSender } from "../../../clients/src/send/event-sender.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
-import { inboxOf, inboxOfKind, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
+import { inboxOf, inboxOfKind, NO_STATES, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
 
 /** A partition task as the clock sees it: applies what it is told to. */
 class FakePartition {
@@ -40,7 +40,6 @@ describe("HTTP", () => {
     );
     let made = 0;
     const devClock = new DevClock({ ...w, topic: TOPICS.inbox, partitions });
-    const states = { stateOf: () => Promise.resolve(null) };
     gateway = new Gateway({
       ...w,
       sender: new EventSender({
@@ -52,7 +51,7 @@ describe("HTTP", () => {
       lookup: new HistoryLookup(tailers),
       devClock,
       readiness: () => readiness,
-      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states }),
+      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES }),
     });
     url = await gateway.listen({ host: "127.0.0.1", port: 0 });
   });
@@ -361,14 +360,13 @@ describe("HTTP", () => {
 
   it("names a port in use", async () => {
     const port = Number(new URL(url).port);
-    const states = { stateOf: () => Promise.resolve(null) };
     const second = new Gateway({
       ...w,
       sender: new EventSender({ ...w, meter: NO_METER, advanceMs: () => 0, makeId: String }),
       lookup: new HistoryLookup(tailers),
       devClock: new DevClock({ ...w, topic: TOPICS.inbox, partitions }),
       readiness: () => readiness,
-      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states }),
+      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES }),
     });
     await expect(second.listen({ host: "127.0.0.1", port })).rejects.toThrow(AddressError);
     await second.close();

@@ -1,0 +1,46 @@
+/** How an app comes into force: what whoever lets workers in does first, a gateway or a worker's own process. */
+import { configDigest, encodeInbox, type AppConfig, type RegisteredApp } from "@eddy/schemas";
+import type { Clock } from "../ports/clock.js";
+import type { Log } from "../ports/log.js";
+import type { RegistryView } from "../registry/registry-view.js";
+import type { InboxLanes } from "../send/inbox-lanes.js";
+import { appTopicSpecs, type Topics } from "../topics.js";
+
+export interface RegistrationDeps {
+  readonly log: Pick<Log, "ensureTopics">;
+  readonly clock: Clock;
+  readonly topics: Topics;
+  readonly lanes: InboxLanes;
+  readonly registry: RegistryView;
+}
+
+/** How long a registration may take to be in force, in ms. */
+export const REGISTRATION_MS_MAX = 30_000;
+
+/**
+ * Resolves when the configuration is in force on every partition. Topics come first: no request may find its topic
+ * missing. Registers only what is not the app's newest configuration already, so that a repeat is harmless.
+ * @throws ConfigError where the app's topics cannot be as they have to be. TransientError where the log does not answer,
+ *   after REGISTRATION_MS_MAX, or when `signal` aborts; its message names the partitions that lag.
+ */
+export async function registerApp(
+  config: AppConfig,
+  { log, clock, topics, lanes, registry }: RegistrationDeps,
+  signal: AbortSignal,
+): Promise<RegisteredApp> {
+  const { app, functions } = config;
+  await log.ensureTopics(appTopicSpecs(topics, app, lanes.partitions));
+  await registry.whenFresh();
+  const digest = configDigest(app, functions);
+  if (registry.app(app)?.digest !== digest) {
+    await lanes.append(0, [{ key: app, value: encodeInbox({ kind: "register", config }) }]);
+  }
+  const done = new AbortController();
+  const late = clock.sleep(REGISTRATION_MS_MAX, AbortSignal.any([done.signal, signal])).then(() => done.abort());
+  try {
+    return await registry.waitUntilInForce(app, digest, AbortSignal.any([done.signal, signal]));
+  } finally {
+    done.abort();
+    await late;
+  }
+}
