@@ -108,6 +108,8 @@ export function describeInbox(value: Uint8Array): string {
         const done = ops.map((op) => `${op.kind} ${op.stepId}`).join(",");
         return `[report ${runId.slice(0, 8)}#${invocation} ${done} ${outcome?.kind ?? "-"}]`;
       }
+      case "declined":
+        return `[declined ${record.runId.slice(0, 8)}#${record.invocation}]`;
       case "delivered":
         return `[delivered ${record.mark.offset}.${record.mark.index}]`;
       case "heartbeat":

@@ -4,7 +4,7 @@
  * the comparison of incarnations can tell then.
  */
 import { offset } from "@eddy/schemas";
-import type { Core, Decision, Input, Moment, RowView } from "../src/core/index.js";
+import type { Core, Decision, Effect, Input, Moment, RowView } from "../src/core/index.js";
 import { runKey } from "../src/core/index.js";
 import type { Change } from "../src/core/index.js";
 import type { Log, LogReader, LogRecord } from "@eddy/clients";
@@ -128,6 +128,36 @@ const CORE_PLANTS: readonly Plant[] = [
     },
   },
   {
+    name: "stale-decline-accepted",
+    summary: "a declined request is sent again, whichever invocation is current",
+    // Where hosts decline all that they can, and often twice.
+    adjust: (scenario) => ({
+      ...scenario,
+      habits: scenario.habits.map((habits) => ({ ...habits, declines: 1, twice: 0.5 })),
+      limits: { ...scenario.limits, wholeRequestBytesMax: 0 },
+    }),
+    sabotage: {
+      core: (core) =>
+        deciding(core, (view, input, moment) => {
+          const run = input.kind === "declined" ? view.get(runKey(input.runId)) : null;
+          if (input.kind !== "declined" || run === null) return core.decide(view, input, moment);
+          return core.decide(view, { ...input, invocation: run.invocation.no }, moment);
+        }),
+    },
+  },
+  {
+    name: "declined-in-part",
+    summary: "what was declined for what it left out leaves it out again",
+    sabotage: {
+      core: (core) =>
+        deciding(core, (view, input, moment) => {
+          const { changes, effects, rejections } = core.decide(view, input, moment);
+          if (input.kind !== "declined") return { changes, effects, rejections };
+          return { changes, effects: effects.map(inPart), rejections };
+        }),
+    },
+  },
+  {
     name: "timer-one-early",
     summary: "sleeps and waits end one millisecond before their time",
     sabotage: {
@@ -144,6 +174,10 @@ const CORE_PLANTS: readonly Plant[] = [
     sabotage: { core: cancellingItself },
   },
 ];
+
+function inPart(effect: Effect): Effect {
+  return effect.kind === "RequestStep" ? { ...effect, request: { ...effect.request, event: null, memo: [] } } : effect;
+}
 
 /** A sleep or wait that ends at another time. */
 function shifted(change: Change, byMs: number, nowMs: number): Change {

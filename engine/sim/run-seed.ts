@@ -160,6 +160,7 @@ class Course {
         },
       },
       { kind: "heartbeat", app, running: [{ runId, invocation }] },
+      { kind: "declined", runId, invocation: Math.ceil(invocation / 2) },
       { kind: "delivered", app, mark: { offset: toOffset(0), index: 0 } },
       { kind: "cancel", runId: "000no-such-run", reason: "bogus" },
     ]);

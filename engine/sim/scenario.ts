@@ -1,6 +1,6 @@
 /** What happens in a seed besides trouble: who is there, which functions, what is sent when. */
 import type { Prng } from "./prng.js";
-import type { FunctionConfig } from "@eddy/schemas";
+import { LIMITS, type FunctionConfig } from "@eddy/schemas";
 import { CALM, drawFaults, type FaultPlan } from "./faults.js";
 import { CANCELS, drawScripts, REPLIES, TRIGGERS } from "./script/generate.js";
 import type { Script } from "./script/script.js";
@@ -9,6 +9,8 @@ import type { SimEvent } from "./actors/send.js";
 import type { PartitionOptions } from "../src/partition/options.js";
 import type { RowLimits } from "./row-limits.js";
 import { EPOCH_MS } from "./trace.js";
+
+const WHOLE_BYTES = LIMITS.wholeRequestBytesMax;
 
 export type Action =
   | { readonly kind: "send"; readonly event: SimEvent }
@@ -58,7 +60,11 @@ export function drawScenario(rng: Prng): Scenario {
     faults: rng.chance(0.1) ? CALM : drawFaults(rng.fork()),
     habits: Array.from({ length: workers * apps.length }, () => drawHabits(rng)),
     options: drawOptions(rng),
-    limits: { subscriptionsPerChunkMax: rng.pick([2, 5, 64]), idsPerChunkMax: rng.pick([2, 256]) },
+    limits: {
+      subscriptionsPerChunkMax: rng.pick([2, 5, 64]),
+      idsPerChunkMax: rng.pick([2, 256]),
+      wholeRequestBytesMax: rng.pick([0, 400, WHOLE_BYTES, WHOLE_BYTES]),
+    },
     timeline: drawTimeline(rng.fork(), { partitions, apps, scripts }),
   };
 }
@@ -71,6 +77,11 @@ function drawHabits(rng: Prng): Habits {
     merges: rng.chance(0.4),
     splits: rng.chance(0.2),
     ignoresPending: rng.chance(0.15),
+    declines: rng.weighted([
+      [5, 0],
+      [2, 0.5],
+      [2, 1],
+    ]),
   };
 }
 
@@ -176,6 +187,16 @@ function redrawn(rng: Prng, config: FunctionConfig): FunctionConfig {
   };
 }
 
+/** Most events are small; some come near the size at which requests stop to go whole, or exceed it by themselves. */
+function drawPadding(rng: Prng): { readonly pad?: string } {
+  const bytes = rng.weighted([
+    [12, 0],
+    [1, rng.between(1, WHOLE_BYTES)],
+    [1, rng.between(WHOLE_BYTES - 300, WHOLE_BYTES + 300)],
+  ]);
+  return bytes === 0 ? {} : { pad: "-".repeat(bytes) };
+}
+
 function drawEvent({ rng, keys, sent }: Drawing, key: unknown = rng.pick(keys)): SimEvent {
   const name = rng.weighted([
     [6, rng.pick(TRIGGERS)],
@@ -188,7 +209,7 @@ function drawEvent({ rng, keys, sent }: Drawing, key: unknown = rng.pick(keys)):
     idFrom: rng.chance(0.5) ? "user" : "generated",
     name,
     ts: EPOCH_MS + future,
-    data: { k: rng.chance(0.95) ? key : null, j: rng.chance(0.6) ? key : rng.pick(keys) },
+    data: { k: rng.chance(0.95) ? key : null, j: rng.chance(0.6) ? key : rng.pick(keys), ...drawPadding(rng) },
   };
   sent.push(event);
   return event;

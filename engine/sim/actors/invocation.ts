@@ -1,8 +1,12 @@
-/** One invocation of a scripted function on a worker: re-enter, run what can run inline, report, suspend or end. */
+/**
+ * One invocation of a scripted function on a worker: re-enter, run what can run inline, report, suspend or end. Where it
+ * lacks what the request left out it asks for the run's state, or declines the request.
+ */
 import {
   canon,
   valueAt,
   type ErrorShape,
+  type InboxRecordOf,
   type MemoEntry,
   type StepOp,
   type StepReport,
@@ -50,6 +54,7 @@ export class Invocation {
   async #enter(): Promise<boolean> {
     const { runId, invocation, event, memo, memoTotal } = this.#request;
     const known = this.#worker.cache.get(runId);
+    if (invocation > 1) this.#worker.deps.facts.count(event === null ? "resumed in part" : "resumed whole");
     this.#worker.cache.delete(runId);
     const usable = event !== null || known?.invocation === invocation - 1;
     if (usable) {
@@ -62,7 +67,13 @@ export class Invocation {
   }
 
   async #askState(runId: string, invocation: number): Promise<boolean> {
-    const { askState, clock, rng } = this.#worker.deps;
+    const { askState, clock, rng, habits, facts } = this.#worker.deps;
+    if (rng.chance(habits.declines)) {
+      facts.count("declines");
+      await this.#say({ kind: "declined", runId, invocation });
+      return false;
+    }
+    facts.count("states asked for");
     for (;;) {
       const state = await askState(this.#running.partition, runId, invocation);
       if (state === null) return false;
@@ -140,7 +151,7 @@ export class Invocation {
       });
     } else {
       // No two executions give the same result, so that it shows whose was recorded.
-      const data = json(`${node.id}@${process.name}#${invocation}`);
+      const data = json(`${node.id}@${process.name}#${invocation}${"-".repeat(node.padding)}`);
       this.#unreported.push({ kind: "stepCompleted", stepId: node.id, data });
       this.#memo.set(node.id, { stepId: node.id, kind: "run", data, error: null, invocation });
     }
@@ -168,19 +179,25 @@ export class Invocation {
   }
 
   async #report(outcome: StepReport["outcome"]): Promise<void> {
-    const { habits, rng, clock, facts } = this.#worker.deps;
     const { runId, invocation } = this.#request;
     const ops = outcome === null ? this.#unreported : [...this.#unreported, ...this.#failures];
     this.#unreported = [];
     if (ops.length === 0 && outcome === null) return;
-    const record = { kind: "report" as const, report: { runId, invocation, ops, outcome } };
+    await this.#say({ kind: "report", report: { runId, invocation, ops, outcome } });
+  }
+
+  /** Resolves when the log has the record: some say it late, some once more later on. */
+  async #say(record: InboxRecordOf<"report" | "declined">): Promise<void> {
+    const { habits, rng, clock, facts } = this.#worker.deps;
+    // A decline has no acknowledgement: who still lacks the state says it again.
+    const twice = record.kind === "declined" ? Math.max(habits.twice, 0.3) : habits.twice;
     if (rng.chance(habits.late)) {
-      facts.count("late reports");
+      facts.count(`late: ${record.kind}`);
       await clock.sleep(rng.between(1_000, 150_000));
     }
     await this.#worker.append(this.#running.partition, record);
-    if (rng.chance(habits.twice)) {
-      facts.count("reports twice");
+    if (rng.chance(twice)) {
+      facts.count(`twice: ${record.kind}`);
       void clock.sleep(rng.between(0, 90_000)).then(() => this.#worker.append(this.#running.partition, record));
     }
   }

@@ -42,6 +42,11 @@ export interface Habits {
   readonly splits: boolean;
   /** Asks again for what the engine holds, and tries failed steps before their time. */
   readonly ignoresPending: boolean;
+  /**
+   * Chance that this worker's host does not own the partition of a run whose state it lacks: then it asks nobody, but
+   * declines the request through the inbox, and the engine sends it again, whole.
+   */
+  readonly declines: number;
   /** Runs requests again that it has had: a planted bug. */
   readonly forgetsMark?: boolean;
 }

@@ -152,6 +152,11 @@ function drawRun(drawing: Drawing): RunNode {
       drawing.path !== null && rng.chance(0.35)
         ? { event: rng.pick(REPLIES), afterMs: rng.pick([0, 0, 5, 2_000]) }
         : null,
+    padding: rng.weighted([
+      [12, 0],
+      [1, rng.between(1, 1_000)],
+      [1, rng.between(3_500, 5_000)],
+    ]),
     tookMs: rng.weighted([
       [5, 0],
       [5, rng.between(1, 300)],

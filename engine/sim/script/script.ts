@@ -16,6 +16,8 @@ export interface RunNode {
   readonly caught: boolean;
   /** An event for the run's own key that the step sends, `afterMs` after it began; 0: at once (G9). */
   readonly emits: { readonly event: string; readonly afterMs: number } | null;
+  /** Characters by which its result is longer than it need be. */
+  readonly padding: number;
   /** How long user code runs, in ms. */
   readonly tookMs: number;
 }
