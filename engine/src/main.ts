@@ -1,55 +1,63 @@
 /**
- * The composition root: the only file that knows every adapter. Builds one engine from a configuration, starts it in
- * the order in which its parts need each other, and ends it in the reverse one.
+ * The composition root: builds one engine from a configuration, starts it in the order in which its parts need each
+ * other, and ends it in the reverse one.
  *
- *   log, stores -> topics -> registry view -> gateway (listens) -> partition tasks, history -> ready
+ *   gateway listens (503) -> log, stores -> topics -> registry view -> namespace -> gateway serves
+ *     -> member of the group of engines -> partition tasks, history -> ready
+ *
+ * Only what cannot be repaired by waiting ends a start: a log that is not there is waited for.
  */
-import { constants } from "node:fs";
-import { access, mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { destination, pino } from "pino";
 import { monotonicFactory } from "ulid";
-import { EmbeddedLog } from "./adapters/embedded/index.js";
-import { MemoryGroups, MemoryLog, MemoryStoreFactory, SystemClock } from "./adapters/memory/index.js";
-import { RocksDbStoreFactory } from "./adapters/rocksdb/index.js";
-import type { EngineConfig } from "./config/engine-config.js";
-import { core as defaultCore } from "./core/core.js";
-import type { Core } from "./core/index.js";
 import {
   type Clock,
   coreTopicSpecs,
+  decliningRunStates,
   EventSender,
+  type Groups,
   InboxLanes,
   type Log,
   type Logger,
   type Meter,
   NO_METER,
+  ownedRunStates,
   RegistryView,
-  runStatesOf,
+  RequestError,
+  SystemClock,
   type Topics,
   topicsOf,
+  VIEW_AGE_MS_MAX,
   WorkerGate,
 } from "@eddy/clients";
-import { DataDirError } from "@eddy/clients/errors";
-import { DevClock, type PartitionClock } from "./gateway/dev-clock.js";
+import { ClosedError, invariant } from "@eddy/clients/errors";
+import { MemoryGroups } from "./adapters/memory/index.js";
+import { core as defaultCore } from "./core/core.js";
+import type { Core } from "./core/index.js";
+import { DevClock } from "./gateway/dev-clock.js";
 import { Gateway } from "./gateway/gateway.js";
-import type { Readiness } from "./gateway/http-routes.js";
-import { HistoryLookup } from "./history/history-lookup.js";
+import type { Readiness, Service } from "./gateway/http-routes.js";
+import { partitionClocks } from "./gateway/partition-clocks.js";
+import { Peers } from "./gateway/peers.js";
+import { RoutedLookup } from "./gateway/routed-lookup.js";
 import { HistoryTailer } from "./history/history-tailer.js";
+import { Ownership } from "./ownership/ownership.js";
 import { PartitionTask } from "./partition/index.js";
 import type { StoreFactory } from "./ports/store.js";
+import { advertisedUrlOf } from "./world/advertised-url.js";
+import { agreeOnNamespace } from "./world/namespace-entry.js";
+import { type AnyConfig, isOnKafka, openWorld, type World } from "./world/open-world.js";
+import { Patience } from "./world/patience.js";
 
 /** The one namespace of `eddy dev`. */
-const NAMESPACE = "dev";
-
-/** How often it is looked whether a partition has caught up, in ms. */
-const CATCH_UP_LOOK_MS = 5;
+const DEV_NAMESPACE = "dev";
 /** How long history entries are gathered, in ms: nobody notices, and a busy engine stores a tenth of the batches. */
 const HISTORY_GATHER_MS = 10;
 
 /** What a caller may put in the place of the configured parts; a given log and stores stay the caller's to close. */
 export interface EngineParts {
   readonly log: Log;
+  /** Default, with a log that is given: groups of this engine alone. */
+  readonly groups: Groups;
   readonly stores: StoreFactory;
   readonly clock: Clock;
   readonly meter: Meter;
@@ -60,6 +68,8 @@ export interface EngineParts {
 export interface Engine {
   /** Where the gateway listens: `http://127.0.0.1:8288`. */
   readonly url: string;
+  /** Resolves when it is ready, or when each partition that cannot be taken over has said why. @throws why it ended */
+  readonly started: Promise<void>;
   /** Does every part do its work? */
   readiness(): Readiness;
   /** Takes nothing new, finishes what is under way, checkpoints, closes. Idempotent. */
@@ -67,79 +77,104 @@ export interface Engine {
 }
 
 /**
+ * Resolves as soon as the gateway listens; it answers 503 until the log is there. `started` tells how the start goes on;
+ * where that fails, the engine closes by itself.
+ * @throws AddressError
+ */
+export async function openEngine(config: AnyConfig, parts: Partial<EngineParts> = {}): Promise<Engine> {
+  const engine = new RunningEngine(config, parts);
+  await engine.open();
+  return engine;
+}
+
+/**
  * Starts an engine; resolves when it is ready, or when each partition that cannot be taken over has said why.
  * @throws ConfigError, StoreLockedError, DataDirError, AddressError: nothing is left open then.
  */
-export async function startEngine(config: EngineConfig, parts: Partial<EngineParts> = {}): Promise<Engine> {
-  const engine = new RunningEngine(config, parts);
-  try {
-    await engine.start();
-    return engine;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
+export async function startEngine(config: AnyConfig, parts: Partial<EngineParts> = {}): Promise<Engine> {
+  const engine = await openEngine(config, parts);
+  await engine.started;
+  return engine;
 }
 
 /** Logs to stderr, so that stdout is free for what the command says. */
-function defaultLogger(level: EngineConfig["logLevel"]): Logger {
+function defaultLogger(level: AnyConfig["logLevel"]): Logger {
   return pino({ level, base: null }, destination({ dest: 2, sync: true }));
+}
+
+/** What most parts are made with. */
+interface Base extends Pick<World, "log" | "groups" | "stores"> {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
 }
 
 class RunningEngine implements Engine {
   url = "";
-  readonly #config: EngineConfig;
+  started: Promise<void> = Promise.resolve();
+  readonly #config: AnyConfig;
   readonly #parts: Partial<EngineParts>;
   readonly #clock: Clock;
   readonly #meter: Meter;
   readonly #logger: Logger;
-  readonly #topics: Topics = topicsOf(NAMESPACE);
+  readonly #namespace: string;
+  readonly #dev: boolean;
+  readonly #topics: Topics;
+  readonly #stopping = new AbortController();
+  readonly #patience: Patience;
+  readonly #gateway: Gateway;
   /** What has been started, in order; ended in the reverse one. */
-  readonly #started: { readonly name: string; readonly end: () => Promise<void> }[] = [];
-  #tasks: readonly PartitionTask[] = [];
-  /** By partition: has it applied all that its inbox held when it started? Before that, what it tells is old. */
-  readonly #isCaughtUp: boolean[] = [];
-  #tailers: readonly HistoryTailer[] = [];
+  readonly #running: { readonly name: string; readonly end: () => Promise<void> }[] = [];
   #registry: RegistryView | null = null;
+  #ownership: Ownership | null = null;
+  #service: Service | null = null;
   #gate: WorkerGate | null = null;
   #closing: Promise<void> | null = null;
+  #ending: Promise<void> = Promise.resolve();
   #isStarted = false;
 
-  constructor(config: EngineConfig, parts: Partial<EngineParts>) {
+  constructor(config: AnyConfig, parts: Partial<EngineParts>) {
     this.#config = config;
     this.#parts = parts;
     this.#clock = parts.clock ?? new SystemClock();
     this.#meter = parts.meter ?? NO_METER;
     this.#logger = parts.logger ?? defaultLogger(config.logLevel);
+    this.#namespace = isOnKafka(config) ? config.namespace : DEV_NAMESPACE;
+    this.#dev = isOnKafka(config) ? config.dev : true;
+    this.#topics = topicsOf(this.#namespace);
+    const common = { clock: this.#clock, logger: this.#logger };
+    this.#patience = new Patience({ ...common, signal: this.#stopping.signal });
+    this.#gateway = new Gateway({
+      ...common,
+      namespace: this.#namespace,
+      service: () => this.#serviceNow(),
+      gate: () => this.#gate,
+      readiness: () => this.readiness(),
+    });
   }
 
-  async start(): Promise<void> {
-    const { partitions } = this.#config;
-    const { log, stores } = await this.#openWorld();
-    await log.ensureTopics(coreTopicSpecs(this.#topics, partitions));
-    const registry = await this.#startRegistry(log);
-    this.#makeTasks(log, stores);
-    await this.#startGateway(log, registry);
-    await Promise.allSettled([
-      ...this.#tasks.map((task, partition) => this.#startTask(log, task, partition)),
-      ...this.#tailers.map((tailer) => tailer.start()),
-    ]);
-    this.#isStarted = true;
+  async open(): Promise<void> {
+    try {
+      this.url = await this.#gateway.listen(this.#config);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.started = this.#run();
+    this.started.catch(() => undefined); // whoever waits for it gets the error all the same
   }
 
   readiness(): Readiness {
     const reasons: string[] = [];
-    if (this.#closing !== null) reasons.push("the engine is closing");
-    for (const [p, { status, failure }] of this.#tasks.entries()) {
-      if (status !== "running")
-        reasons.push(`partition ${p}: ${status}${failure === null ? "" : `: ${failure.message}`}`);
-    }
-    for (const [p, { isCaughtUp, failure }] of this.#tailers.entries()) {
-      if (failure !== null) reasons.push(`history ${p}: ${failure.message}`);
-      else if (!isCaughtUp) reasons.push(`history ${p}: is being read`);
-    }
+    if (this.#stopping.signal.aborted) reasons.push("the engine is closing");
+    if (this.#patience.trouble !== null) reasons.push(this.#patience.trouble);
+    if (this.#ownership !== null) reasons.push(...this.#ownership.problems);
+    else if (reasons.length === 0) reasons.push("the engine is starting");
     const registryFailure = this.#registry?.failure ?? null;
     if (registryFailure !== null) reasons.push(`registry: ${registryFailure.message}`);
+    else if (this.#isStarted && this.#registry?.isFresh === false) {
+      reasons.push(`registry: it was last read more than ${VIEW_AGE_MS_MAX} ms ago: the log does not answer`);
+    }
     for (const { app, failure } of this.#gate?.apps ?? []) {
       if (failure !== null) reasons.push(`app ${app}: ${failure.message}`);
     }
@@ -147,166 +182,145 @@ class RunningEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#end();
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #end(): Promise<void> {
-    for (const { name, end } of [...this.#started].reverse()) {
-      try {
-        await end();
-      } catch (err) {
-        this.#logger.error({ err, part: name }, "a part of the engine did not close cleanly");
-      }
+  async #run(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      this.#stopping.abort();
+      await this.#end();
+      throw error;
     }
   }
 
-  #onEnd(name: string, end: () => Promise<void>): void {
-    this.#started.push({ name, end });
+  async #start(): Promise<void> {
+    const { log, groups, stores } = await this.#openWorld();
+    const base = { log, groups, stores, clock: this.#clock, logger: this.#logger, meter: this.#meter };
+    await this.#patience.untilDone(() => log.ensureTopics(coreTopicSpecs(this.#topics, this.#config.partitions)));
+    const registry = await this.#startRegistry(base);
+    const ownership = this.#makeOwnership(base);
+    this.#openService(base, registry, ownership);
+    await this.#patience.untilDone(() => ownership.join(this.#address()));
+    await ownership.settled(this.#stopping.signal);
+    if (this.#stopping.signal.aborted) throw new ClosedError("the engine was closed before it was ready");
+    this.#isStarted = true;
   }
 
-  async #openWorld(): Promise<{ readonly log: Log; readonly stores: StoreFactory }> {
-    const { log, stores } = this.#parts;
-    if (log !== undefined && stores !== undefined) return { log, stores };
-    const opened = this.#config.inMemory ? this.#openMemory() : await this.#openEmbedded();
-    this.#onEnd("log", () => opened.log.close());
-    return opened;
+  async #close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#end();
+    // A start that had not ended may have made more.
+    await this.started.catch(() => undefined);
+    await this.#end();
   }
 
-  #openMemory(): { readonly log: Log; readonly stores: StoreFactory } {
-    return { log: new MemoryLog(this.#clock), stores: new MemoryStoreFactory() };
+  /** One at a time: parts end in order, each when those that need it have ended. */
+  #end(): Promise<void> {
+    this.#ending = this.#ending.then(async () => {
+      await this.#attempt("workers", async () => this.#gate?.close());
+      await this.#attempt("gateway", () => this.#gateway.close());
+      for (let part = this.#running.pop(); part !== undefined; part = this.#running.pop()) {
+        await this.#attempt(part.name, part.end);
+      }
+    });
+    return this.#ending;
   }
 
-  async #openEmbedded(): Promise<{ readonly log: Log; readonly stores: StoreFactory }> {
-    const directory = resolve(this.#config.dataDir);
-    await checkWritable(directory);
-    const log = await EmbeddedLog.open(join(directory, "log"), {
+  async #attempt(part: string, end: () => Promise<void>): Promise<void> {
+    try {
+      await end();
+    } catch (err) {
+      this.#logger.error({ err, part }, "a part of the engine did not close cleanly");
+    }
+  }
+
+  async #openWorld(): Promise<Pick<World, "log" | "groups" | "stores">> {
+    const { log, stores, groups } = this.#parts;
+    if (log !== undefined && stores !== undefined) return { log, stores, groups: groups ?? new MemoryGroups(log) };
+    const world = await openWorld(this.#config, {
       clock: this.#clock,
       logger: this.#logger,
-      fsync: this.#config.fsync,
+      patience: this.#patience,
     });
-    return { log, stores: new RocksDbStoreFactory(join(directory, "stores")) };
+    this.#running.push({ name: "log", end: () => world.close() });
+    return world;
   }
 
-  async #startRegistry(log: Log): Promise<RegistryView> {
+  async #startRegistry({ log, clock, logger }: Base): Promise<RegistryView> {
     const { partitions } = this.#config;
-    const deps = { log, clock: this.#clock, logger: this.#logger, topic: this.#topics.registry, partitions };
-    const registry = new RegistryView(deps);
+    const topic = this.#topics.registry;
+    const registry = new RegistryView({ log, clock, logger, topic, partitions });
     this.#registry = registry;
-    this.#onEnd("registry view", () => registry.close());
-    await registry.start();
+    this.#running.push({ name: "registry view", end: () => registry.close() });
+    await this.#patience.untilDone(() => registry.start());
+    const entry = { log, clock, topic, registry, name: this.#namespace };
+    await this.#patience.untilDone(() => agreeOnNamespace(entry, { partitions, dev: this.#dev }));
     return registry;
   }
 
-  #makeTasks(log: Log, stores: StoreFactory): void {
-    const { partitions } = this.#config;
-    const shared = { log, stores, clock: this.#clock, meter: this.#meter, logger: this.#logger };
-    const core = this.#parts.core ?? defaultCore;
-    const options = { cacheBytesMax: Math.floor((this.#config.cacheMib * 1_048_576) / partitions) };
-    const numbers = Array.from({ length: partitions }, (_, partition) => partition);
-    this.#tasks = numbers.map(
-      (partition) => new PartitionTask({ ...shared, core, topics: this.#topics, partition, partitions, options }),
-    );
-    const { retentionMs } = coreTopicSpecs(this.#topics, partitions).find(
-      ({ name }) => name === this.#topics.history,
-    ) as { readonly retentionMs: number };
-    this.#tailers = numbers.map(
-      (partition) =>
-        new HistoryTailer({
-          ...shared,
-          topic: this.#topics.history,
-          partition,
-          retentionMs,
-          gatherMs: HISTORY_GATHER_MS,
-        }),
-    );
-    for (const [partition, task] of this.#tasks.entries()) void this.#reportEnd(task, partition);
-    this.#onEnd("history", () => all(this.#tailers.map((tailer) => tailer.stop())));
-    this.#onEnd("partitions", () => all(this.#tasks.map((task) => task.stop())));
-  }
-
-  /** Resolves when the partition has applied all that its inbox held at the call, or has ended. */
-  async #startTask(log: Log, task: PartitionTask, partition: number): Promise<void> {
-    const { end } = await log.offsets(this.#topics.inbox, partition);
-    await task.start();
-    while (task.time().processedOffset < end - 1) {
-      if (task.status === "failed" || task.status === "stopped") return;
-      await this.#clock.sleep(CATCH_UP_LOOK_MS);
-    }
-    this.#isCaughtUp[partition] = true;
-  }
-
-  /** The task's clock, which runs for others only once it is no longer that of some time ago. */
-  #clockOf(task: PartitionTask, partition: number): PartitionClock {
-    const isCaughtUp = (): boolean => this.#isCaughtUp[partition] === true;
-    return {
-      get status() {
-        return task.status === "running" && !isCaughtUp() ? "starting" : task.status;
-      },
-      time: () => task.time(),
-    };
-  }
-
-  /** One partition ends; the others go on, and readiness says so. */
-  async #reportEnd(task: PartitionTask, partition: number): Promise<void> {
-    await task.closed;
-    if (task.failure === null) return;
-    this.#logger.error({ err: task.failure, partition }, "a partition has stopped; the others go on");
-  }
-
-  async #startGateway(log: Log, registry: RegistryView): Promise<void> {
-    const { partitions, host, port } = this.#config;
+  #makeOwnership(base: Base): Ownership {
+    const { partitions, cacheMib } = this.#config;
     const topics = this.#topics;
-    const base = { log, clock: this.#clock, logger: this.#logger, meter: this.#meter };
-    const lanes = new InboxLanes({ ...base, topic: topics.inbox, partitions });
-    this.#onEnd("inbox lanes", () => lanes.close());
-    const devClock = new DevClock({
+    const isShared = isOnKafka(this.#config);
+    const core = this.#parts.core ?? defaultCore;
+    const options = { cacheBytesMax: Math.floor((cacheMib * 1_048_576) / partitions) };
+    const history = {
       ...base,
-      topic: topics.inbox,
-      partitions: this.#tasks.map((task, partition) => this.#clockOf(task, partition)),
-    });
-    const gate = new WorkerGate({
+      topic: topics.history,
+      retentionMs: retentionOf(topics, partitions),
+      gatherMs: HISTORY_GATHER_MS,
+      ...(isShared ? { staleMsMax: VIEW_AGE_MS_MAX } : {}),
+    };
+    const ownership = new Ownership({
       ...base,
-      groups: new MemoryGroups(log),
       topics,
-      lanes,
-      registry,
-      states: runStatesOf(this.#tasks, this.#clock),
+      partitions,
+      isShared,
+      makeTask: (partition) => new PartitionTask({ ...base, core, topics, partition, partitions, options }),
+      makeHistory: (partition) => new HistoryTailer({ ...history, partition }),
     });
-    this.#gate = gate;
-    const sender = new EventSender({
-      ...base,
-      lanes,
-      registry,
-      advanceMs: () => devClock.advanceMs,
-      makeId: monotonicFactory(),
+    this.#ownership = ownership;
+    this.#running.push({ name: "partitions", end: () => ownership.close() });
+    return ownership;
+  }
+
+  #openService(base: Base, registry: RegistryView, ownership: Ownership): void {
+    const { partitions } = this.#config;
+    const topics = this.#topics;
+    const lanes = new InboxLanes({ ...base, topic: topics.inbox, partitions });
+    this.#running.push({ name: "inbox lanes", end: () => lanes.close() });
+    const peers = new Peers(this.#namespace);
+    const clocks = partitionClocks({ owners: ownership, peers });
+    const devClock = new DevClock({ ...base, topic: topics.inbox, clocks, dev: this.#dev });
+    const states = ownedRunStates({
+      partitions,
+      sourceOf: (partition) => ownership.taskOf(partition),
+      elsewhere: decliningRunStates(lanes, partitions),
+      clock: this.#clock,
     });
-    const gateway = new Gateway({
-      ...base,
-      sender,
-      lookup: new HistoryLookup(this.#tailers),
-      devClock,
-      readiness: () => this.readiness(),
-      gate,
-    });
-    this.#onEnd("gateway", () => gateway.close());
-    this.#onEnd("workers", () => gate.close());
-    this.url = await gateway.listen({ host, port });
+    const makeId = monotonicFactory();
+    const sender = new EventSender({ ...base, lanes, registry, advanceMs: () => devClock.advanceMs, makeId });
+    this.#gate = new WorkerGate({ ...base, topics, lanes, registry, states });
+    this.#service = { sender, lookup: new RoutedLookup({ owners: ownership, peers }), devClock, clocks };
+  }
+
+  #serviceNow(): Service {
+    if (this.#service !== null) return this.#service;
+    throw new RequestError("UNAVAILABLE", `the engine cannot serve yet: ${this.readiness().reasons.join("; ")}`);
+  }
+
+  /** Where other engines reach this one. */
+  #address(): string {
+    if (!isOnKafka(this.#config)) return this.url;
+    return advertisedUrlOf({ ...this.#config, port: Number(new URL(this.url).port) });
   }
 }
 
-async function all(ends: readonly Promise<void>[]): Promise<void> {
-  await Promise.all(ends);
-}
-
-/** @throws DataDirError */
-async function checkWritable(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await access(directory, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    const message = `cannot write to the data directory ${directory} (${reason}); choose another with --data-dir`;
-    throw new DataDirError(message, { directory, reason }, { cause });
-  }
+function retentionOf(topics: Topics, partitions: number): number {
+  const spec = coreTopicSpecs(topics, partitions).find(({ name }) => name === topics.history);
+  invariant(spec !== undefined, "history is a core topic");
+  return spec.retentionMs;
 }

@@ -59,6 +59,12 @@ export const ROOMS: readonly Room[] = [
     packages: true,
     node: true,
   },
+  {
+    at: `${E}ownership/`,
+    imports: ["schemas/", C, `${E}ports/`],
+    types: [`${E}partition/`, `${E}history/`],
+  },
+  { at: `${E}world/`, imports: [C, "schemas/", `${E}ports/`, `${E}adapters/`], types: [`${E}config/`], node: true },
   { at: `${E}config/`, imports: [C, "schemas/"], packages: true, node: true },
   { at: `${E}cli/`, imports: [E, C], packages: true, node: true },
   { at: `${E}main.ts`, imports: [E, C, "schemas/"], packages: true, node: true },

@@ -16,6 +16,7 @@ export const REQUEST_CODES = {
   INVALID_DURATION: { status: 400, summary: "Not a duration." },
   INVALID_BODY: { status: 400, summary: "A field of the body is missing or wrong." },
   BAD_REQUEST: { status: 400, summary: "The request cannot be understood." },
+  NOT_A_DEV_NAMESPACE: { status: 403, summary: "The clock moves only in a namespace made with dev: true." },
   NOT_FOUND: { status: 404, summary: "There is nothing at this path." },
   RUN_NOT_FOUND: { status: 404, summary: "No run has this id, or it is older than the retention." },
   EVENT_TOO_LARGE: { status: 413, summary: "An event is larger than allowed." },

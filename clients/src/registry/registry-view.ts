@@ -149,7 +149,7 @@ export class RegistryView {
   /** Resolves while the view is young enough to send by. @throws TransientError where it stays too old. */
   async whenFresh(): Promise<void> {
     const { clock } = this.#deps;
-    for (let waitedMs = 0; !this.#isFresh(); waitedMs += FRESH_WAIT.stepMs) {
+    for (let waitedMs = 0; !this.isFresh; waitedMs += FRESH_WAIT.stepMs) {
       if (waitedMs >= FRESH_WAIT.totalMs || this.failure !== null) {
         throw new TransientError(`the registry was last read ${VIEW_AGE_MS_MAX} ms ago or more; try again`);
       }
@@ -161,7 +161,8 @@ export class RegistryView {
     await this.#tail?.stop();
   }
 
-  #isFresh(): boolean {
+  /** Is the view young enough to send by, at this moment? */
+  get isFresh(): boolean {
     const freshAtMs = this.#tail?.freshAtMs ?? Number.NEGATIVE_INFINITY;
     return this.#caughtUp && this.#deps.clock.nowMs() - freshAtMs <= VIEW_AGE_MS_MAX;
   }

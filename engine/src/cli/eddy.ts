@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
 import { addDevCommand } from "./dev-command.js";
+import { addStartCommand } from "./start-command.js";
 import { EXIT } from "./exit-codes.js";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string };
@@ -13,4 +14,5 @@ const program = new Command("eddy")
   // Help and version end with 0; whatever is wrong with the command line is a configuration problem.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT.ok : EXIT.config));
 addDevCommand(program);
+addStartCommand(program);
 await program.parseAsync();

@@ -5,7 +5,7 @@ export const EXIT = {
   ok: 0,
   /** A bug, or something unforeseen. */
   failed: 1,
-  /** Options, environment, or a data directory made with other settings. */
+  /** Options, environment or file; a data directory or namespace made with other settings; what Kafka refuses. */
   config: 2,
   /** The address to listen on is taken. */
   address: 3,
@@ -23,3 +23,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
 export function exitCodeOf(error: unknown): number {
   return error instanceof EddyError ? (BY_CODE[error.code] ?? EXIT.failed) : EXIT.failed;
 }
+
+export const EXIT_CODES_HELP = `
+Exit codes: ${EXIT.ok} stopped by a signal, ${EXIT.failed} failed, ${EXIT.config} configuration,
+  ${EXIT.address} address in use, ${EXIT.dataDir} data directory locked or unusable.`;

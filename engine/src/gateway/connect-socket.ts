@@ -7,6 +7,7 @@ import {
   type Clock,
   CLOSE_CODES,
   type Logger,
+  RETRY_AFTER_S,
   type WorkerChannel,
   type WorkerGate,
   type WorkerLink,
@@ -58,7 +59,8 @@ function clipped(reason: string): string {
 }
 
 export interface ConnectSocketDeps {
-  readonly gate: WorkerGate;
+  /** null until workers can be taken in: they are asked to come again. */
+  readonly gate: () => WorkerGate | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -99,13 +101,15 @@ export class ConnectSocket {
     if (path !== CONNECT_PATH || this.#closing.signal.aborted) return refuse(socket, "404 Not Found");
     // Pages in a browser send it, workers do not: a web site must not be able to become a worker of this machine.
     if (request.headers.origin !== undefined) return refuse(socket, "403 Forbidden");
+    const gate = this.#deps.gate();
+    if (gate === null) return refuse(socket, `503 Service Unavailable\r\nRetry-After: ${RETRY_AFTER_S}`);
     socket.on("error", (err) => this.#deps.logger.debug({ err }, "a connection failed during its upgrade"));
-    this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#connected(upgraded));
+    this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#connected(gate, upgraded));
   }
 
-  #connected(socket: WebSocket): void {
+  #connected(gate: WorkerGate, socket: WebSocket): void {
     const link = new SocketLink(socket);
-    const channel = this.#deps.gate.accept(link);
+    const channel = gate.accept(link);
     link.channel = channel;
     this.#sockets.set(socket, link);
     socket.on("pong", () => (link.isAlive = true));

@@ -1,48 +1,65 @@
-/** The namespace's clock, and how to move it: an `advance` record in every inbox partition (DESIGN.md section 6). */
+/**
+ * The namespace's clock, and how to move it: an `advance` record in every inbox partition (DESIGN.md section 6). Only in
+ * a namespace that was made with `dev: true`; elsewhere time is what the log says.
+ */
 import { encodeInbox, type ClockReply } from "@eddy/schemas";
-import { type Clock, type Log, RequestError } from "@eddy/clients";
-
-/** As much of a partition task as is asked here. */
-export interface PartitionClock {
-  readonly status: string;
-  time(): { readonly rawMs: number; readonly advanceMs: number; readonly processedOffset: number };
-}
+import { type Clock, type Log, type Logger, RequestError } from "@eddy/clients";
+import { EddyError } from "@eddy/clients/errors";
+import type { PartitionClocks } from "./partition-clocks.js";
+import type { PartitionReading } from "./peers.js";
 
 export interface DevClockDeps {
   readonly log: Log;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** Name of the inbox topic. */
   readonly topic: string;
-  /** One per inbox partition, in order. */
-  readonly partitions: readonly PartitionClock[];
+  readonly clocks: PartitionClocks;
+  /** May the clock be moved? */
+  readonly dev: boolean;
 }
 
-const LOOK_AGAIN_MS = 5;
+/** How often it is looked whether an advance is applied, in ms: here, and where others have to be asked. */
+const LOOK_AGAIN_MS = { here: 5, elsewhere: 25 } as const;
 const APPLY_MS_MAX = 30_000;
+/** A process without partitions asks the others for the clock at most this often, in ms. */
+const ASK_PERIOD_MS = 1_000;
 
 export class DevClock {
   readonly #deps: DevClockDeps;
   /** One advance at a time, so that each answer is of its own advance. */
   #last: Promise<unknown> = Promise.resolve();
+  #knownAdvanceMs = 0;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: DevClockDeps) {
     this.#deps = deps;
   }
 
-  /** By how much every partition's clock is ahead of real time at least, in ms. */
+  /**
+   * By how much every partition's clock is ahead of real time at least, in ms, as far as this process knows. Where it
+   * has no partition, it asks the others behind the call: the next one knows.
+   */
   get advanceMs(): number {
-    const running = this.#deps.partitions.filter(({ status }) => status === "running");
-    return running.length === 0 ? 0 : Math.min(...running.map((partition) => partition.time().advanceMs));
+    const { clocks, dev, clock, logger } = this.#deps;
+    if (!dev) return 0;
+    const here = clocks.here().filter(isRunning);
+    if (here.length > 0) this.#knownAdvanceMs = leastAdvance(here);
+    else if (clock.nowMs() - this.#askedAtMs >= ASK_PERIOD_MS) {
+      this.#askedAtMs = clock.nowMs();
+      this.#readings().catch((err: unknown) => logger.debug({ err }, "the clock of the namespace is not known now"));
+    }
+    return this.#knownAdvanceMs;
   }
 
-  /** Stream time at this moment. @throws RequestError UNAVAILABLE while a partition is being taken over. */
-  now(): ClockReply {
-    if (this.#deps.partitions.some(({ status }) => status === "starting")) {
+  /** Stream time at this moment. @throws RequestError, TransientError while a partition is being taken over */
+  async now(): Promise<ClockReply> {
+    this.#checkDev();
+    const readings = await this.#readings();
+    if (readings.some(({ status }) => status === "starting")) {
       throw new RequestError("UNAVAILABLE", "the partitions are being taken over; try again");
     }
-    const { advanceMs } = this;
-    const nowMs = this.#deps.clock.nowMs() + advanceMs;
-    return { now: new Date(nowMs).toISOString(), nowMs, advancedMs: advanceMs };
+    return this.#replyOf(readings);
   }
 
   /**
@@ -58,29 +75,72 @@ export class DevClock {
   }
 
   async #advance(ms: number): Promise<ClockReply> {
-    const { log, topic, partitions } = this.#deps;
-    this.#checkAllRun();
-    const value = encodeInbox({ kind: "advance", ms });
-    const appended = await Promise.all(partitions.map((_, p) => log.append(topic, p, [{ key: null, value }])));
-    await Promise.all(partitions.map((partition, p) => this.#applied(partition, p, appended[p]?.baseOffset ?? 0)));
-    return this.now();
-  }
-
-  async #applied(partition: PartitionClock, number: number, atOffset: number): Promise<void> {
-    const { clock } = this.#deps;
-    const giveUpAtMs = clock.nowMs() + APPLY_MS_MAX;
-    while (partition.status !== "running" || partition.time().processedOffset < atOffset) {
-      if (clock.nowMs() >= giveUpAtMs || partition.status === "failed" || partition.status === "stopped") {
-        throw new RequestError("UNAVAILABLE", `the advance is written, but partition ${number} has not applied it`);
-      }
-      await clock.sleep(LOOK_AGAIN_MS);
-    }
-  }
-
-  #checkAllRun(): void {
-    const idle = this.#deps.partitions.flatMap(({ status }, p) => (status === "running" ? [] : [p]));
+    this.#checkDev();
+    const { log, topic } = this.#deps;
+    const idle = (await this.#readings()).filter((reading) => !isRunning(reading));
     if (idle.length > 0) {
-      throw new RequestError("UNAVAILABLE", `the clock moves only while all partitions run; not: ${idle.join(", ")}`);
+      const names = idle.map(({ partition }) => partition).join(", ");
+      throw new RequestError("UNAVAILABLE", `the clock moves only while all partitions run; not: ${names}`);
+    }
+    const value = encodeInbox({ kind: "advance", ms });
+    const numbers = Array.from({ length: this.#deps.clocks.partitions }, (_, partition) => partition);
+    const appended = await Promise.all(numbers.map((p) => log.append(topic, p, [{ key: null, value }])));
+    return this.#replyOf(await this.#applied(appended.map(({ baseOffset }) => baseOffset)));
+  }
+
+  /** @param atOffsets by partition. @returns the readings by which all have applied it */
+  async #applied(atOffsets: readonly number[]): Promise<readonly PartitionReading[]> {
+    const { clock, clocks } = this.#deps;
+    const giveUpAtMs = clock.nowMs() + APPLY_MS_MAX;
+    for (;;) {
+      const areHere = clocks.here().length === clocks.partitions;
+      const readings = await this.#readingsSoon();
+      const late = atOffsets.flatMap((at, p) => {
+        const reading = readings?.[p];
+        return reading !== undefined && isRunning(reading) && reading.processedOffset >= at ? [] : [p];
+      });
+      if (late.length === 0 && readings !== null) return readings;
+      const failed = late.find((p) => readings?.[p]?.status === "failed");
+      if (clock.nowMs() >= giveUpAtMs || failed !== undefined) {
+        const text = `the advance is written, but partition ${failed ?? late.join(", ")} has not applied it`;
+        throw new RequestError("UNAVAILABLE", text);
+      }
+      await clock.sleep(areHere ? LOOK_AGAIN_MS.here : LOOK_AGAIN_MS.elsewhere);
     }
   }
+
+  /** null: an owner could not be asked; partitions may move while an advance is applied. */
+  async #readingsSoon(): Promise<readonly PartitionReading[] | null> {
+    try {
+      return await this.#readings();
+    } catch (error) {
+      if (error instanceof EddyError && error.retriable) return null;
+      throw error;
+    }
+  }
+
+  async #readings(): Promise<readonly PartitionReading[]> {
+    const readings = await this.#deps.clocks.everywhere();
+    const running = readings.filter(isRunning);
+    if (running.length > 0) this.#knownAdvanceMs = leastAdvance(running);
+    return readings;
+  }
+
+  #replyOf(readings: readonly PartitionReading[]): ClockReply {
+    const advanceMs = leastAdvance(readings.filter(isRunning));
+    const nowMs = this.#deps.clock.nowMs() + advanceMs;
+    return { now: new Date(nowMs).toISOString(), nowMs, advancedMs: advanceMs };
+  }
+
+  #checkDev(): void {
+    if (this.#deps.dev) return;
+    const why = "the clock of this namespace cannot be moved: it was not made with dev: true";
+    throw new RequestError("NOT_A_DEV_NAMESPACE", why);
+  }
+}
+
+const isRunning = ({ status }: PartitionReading): boolean => status === "running";
+
+function leastAdvance(running: readonly PartitionReading[]): number {
+  return running.length === 0 ? 0 : Math.min(...running.map(({ advanceMs }) => advanceMs));
 }

@@ -2,15 +2,15 @@
 import type { AddressInfo } from "node:net";
 import { fastify, type FastifyInstance } from "fastify";
 import { LIMITS } from "@eddy/schemas";
-import type { Clock, Logger, WorkerGate } from "@eddy/clients";
+import type { Logger, WorkerGate } from "@eddy/clients";
 import { AddressError } from "@eddy/clients/errors";
 import { ConnectSocket } from "./connect-socket.js";
 import { handleError, installErrorHandlers } from "./http-errors.js";
 import { installRoutes, type HttpRoutesDeps } from "./http-routes.js";
 
 export interface GatewayDeps extends HttpRoutesDeps {
-  readonly gate: WorkerGate;
-  readonly clock: Clock;
+  /** null until workers can be taken in. */
+  readonly gate: () => WorkerGate | null;
   readonly logger: Logger;
 }
 

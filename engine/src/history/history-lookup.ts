@@ -1,4 +1,5 @@
-/** Look-ups over all partitions, in the shape of the HTTP API. */
+/** Look-ups in the partitions that this process keeps the history of, in the shape of the HTTP API. */
+import { TransientError } from "@eddy/clients/errors";
 import {
   LIMITS,
   partitionOfShard,
@@ -14,20 +15,31 @@ export interface HistorySource {
   readonly store: HistoryStore;
 }
 
+export interface HistorySources {
+  /** Partitions of the namespace. */
+  readonly partitions: number;
+  /** null: another process keeps the history of this partition. */
+  historyOf(partition: number): HistorySource | null;
+}
+
 const RUN_ID = /^[0-9a-f]{3}[0-9a-v]{26}$/;
 const text = new TextDecoder();
 /** Lines of one timeline: a step may fail as often as it may be retried, and has at most two lines more. */
 const TIMELINE_LINES_MAX = LIMITS.stepsPerRunMax * (LIMITS.retriesMax + 3);
 
-export class HistoryLookup {
-  readonly #sources: readonly HistorySource[];
+/** The partition of a run; null for what is no run id. */
+export function partitionOfRun(runId: string, partitions: number): number | null {
+  return RUN_ID.test(runId) ? partitionOfShard(shardOfRun(runId), partitions) : null;
+}
 
-  /** @param sources one per partition, in order. */
-  constructor(sources: readonly HistorySource[]) {
+export class HistoryLookup {
+  readonly #sources: HistorySources;
+
+  constructor(sources: HistorySources) {
     this.#sources = sources;
   }
 
-  /** @returns null for an id that no run has. @throws TransientError while the run's partition cannot answer. */
+  /** @returns null for an id that no run has. @throws TransientError while the run's partition cannot answer here. */
   async runById(runId: string): Promise<RunSummary | null> {
     const found = await this.#storeOf(runId)?.run(runId);
     return found === null || found === undefined ? null : summaryOf(found);
@@ -39,19 +51,29 @@ export class HistoryLookup {
     return entries.map(({ body }) => lineOf(body));
   }
 
-  /** Runs that the event started, by their start. @throws TransientError while any partition cannot answer. */
-  async runsOfEvent(eventId: string): Promise<readonly RunSummary[]> {
-    const stores = this.#sources.map(({ store }) => store);
+  /** Runs that the event started there, by their start. @throws TransientError while any of them cannot answer. */
+  async runsOfEvent(eventId: string, partitions: readonly number[]): Promise<readonly RunSummary[]> {
+    const stores = partitions.map((partition) => this.#store(partition));
     const found = (await Promise.all(stores.map((store) => store.runsOfEvent(eventId)))).flat();
-    const order = (a: RunRecord, b: RunRecord): number =>
-      a.summary.startedAtMs - b.summary.startedAtMs || (a.summary.runId < b.summary.runId ? -1 : 1);
-    return found.sort(order).map(summaryOf);
+    return found.map(summaryOf).sort(byStart);
   }
 
   #storeOf(runId: string): HistoryStore | undefined {
-    if (!RUN_ID.test(runId)) return undefined;
-    return this.#sources[partitionOfShard(shardOfRun(runId), this.#sources.length)]?.store;
+    const partition = partitionOfRun(runId, this.#sources.partitions);
+    return partition === null ? undefined : this.#store(partition);
   }
+
+  #store(partition: number): HistoryStore {
+    const source = this.#sources.historyOf(partition);
+    if (source !== null) return source.store;
+    throw new TransientError(`partition ${partition} is not here (any more); try again`, { partition });
+  }
+}
+
+/** Times are ISO 8601 of one length: they sort as text. */
+export function byStart(a: RunSummary, b: RunSummary): number {
+  if (a.run_started_at !== b.run_started_at) return a.run_started_at < b.run_started_at ? -1 : 1;
+  return a.run_id < b.run_id ? -1 : 1;
 }
 
 function lineOf({ kind, atMs, ...rest }: HistoryEntry): TimelineLine {

@@ -3,7 +3,7 @@
  * the topic held when this process started: a run that was seen to have ended is never shown as running afterwards.
  */
 import { offset, type Offset } from "@eddy/schemas";
-import { StateCorruptedError, TransientError } from "@eddy/clients/errors";
+import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { type Clock, type Log, type Logger, type LogRecord, LogTail, type OffsetRange } from "@eddy/clients";
 import type { StoreFactory } from "../ports/store.js";
 import { HistoryStore } from "./history-store.js";
@@ -21,6 +21,11 @@ export interface HistoryTailerDeps {
   readonly gatherMs?: number;
   /** Runs that ended longer ago are forgotten, in ms of append time. */
   readonly retentionMs: number;
+  /**
+   * Look-ups need to know all that the topic held this long ago, in ms. Default: they need not, for nobody else writes
+   * what this process would not read at once.
+   */
+  readonly staleMsMax?: number;
 }
 
 const RECORDS_MAX = 256;
@@ -34,18 +39,31 @@ export class HistoryTailer {
   #sweptAtMs = 0;
   #isCaughtUp = false;
   #failure: Error | null = null;
+  #starting: Promise<void> | null = null;
+  #isStopping = false;
+  /** Append time of the last record taken, in ms. */
+  #takenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: HistoryTailerDeps) {
     this.#deps = deps;
   }
 
-  /** Resolves when look-ups can be answered. Once. @throws what the store or the log threw; see `failure`. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when look-ups can be answered. Once.
+   * @throws what the store or the log threw, see `failure`; ClosedError when stopped before.
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     try {
       const { log, topic, partition } = this.#deps;
       this.#topicId = await log.topicId(topic);
       const range = await log.offsets(topic, partition);
       const from = await this.#openAt(range);
+      if (this.#isStopping) throw new ClosedError("stopped before the history was read");
       this.#tail = new LogTail({
         ...this.#deps,
         from,
@@ -74,10 +92,21 @@ export class HistoryTailer {
   /** For look-ups. @throws TransientError while they cannot be answered. */
   get store(): HistoryStore {
     const { partition } = this.#deps;
-    if (this.#store === null || !this.#isCaughtUp || this.failure !== null) {
+    if (this.#store === null || !this.#isCaughtUp || this.#isStopping || this.failure !== null) {
       throw new TransientError(`the history of partition ${partition} is being read; try again`, { partition });
     }
+    if (this.#isStale()) {
+      throw new TransientError(`the history of partition ${partition} cannot be read now; try again`, { partition });
+    }
     return this.#store;
+  }
+
+  /** Others may have written what is not known here. */
+  #isStale(): boolean {
+    const { staleMsMax, clock } = this.#deps;
+    if (staleMsMax === undefined) return false;
+    const knownAtMs = Math.max(this.#tail?.freshAtMs ?? Number.NEGATIVE_INFINITY, this.#takenAtMs);
+    return clock.nowMs() - knownAtMs > staleMsMax;
   }
 
   /** Resolves when everything before `end` can be looked up. */
@@ -85,7 +114,11 @@ export class HistoryTailer {
     await this.#tail?.reached(end);
   }
 
+  /** Resolves when the store is closed. Idempotent. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#tail?.stop();
+    await this.#starting?.catch(() => undefined); // `failure` has it
     await this.#tail?.stop();
     this.#isCaughtUp = false;
     await this.#store?.close();
@@ -131,6 +164,7 @@ export class HistoryTailer {
     const last = records.at(-1);
     if (store === null || last === undefined) return;
     await store.apply(records, { topicId: this.#topicId, nextOffset: last.offset + 1 });
+    this.#takenAtMs = last.appendTimeMs;
     const nowMs = clock.nowMs();
     if (nowMs - this.#sweptAtMs < SWEEP_PERIOD_MS) return;
     this.#sweptAtMs = nowMs;

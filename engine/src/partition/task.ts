@@ -14,7 +14,7 @@
  * What went wrong in a checkpoint is never repaired, only taken over anew: its outcome is unknown.
  */
 import type { RunState } from "@eddy/schemas";
-import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
+import { ClosedError, FencedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { backoffMs } from "./backoff.js";
 import { asError, deferred } from "./deferred.js";
 import type { PartitionTaskDeps, TaskContext } from "./deps.js";
@@ -128,7 +128,10 @@ export class PartitionTask {
 
   #fail(error: Error | null): void {
     this.#failure = error ?? new Error("the loop of a partition ended by itself");
-    this.#context.logger.error({ partition: this.#context.partition, err: this.#failure }, "the partition task failed");
+    const { logger, partition } = this.#context;
+    const fields = { partition, err: this.#failure };
+    if (this.#failure instanceof FencedError) logger.warn(fields, "another process took the partition over");
+    else logger.error(fields, "the partition task failed");
     this.#end("failed");
   }
 

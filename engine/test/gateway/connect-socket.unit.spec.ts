@@ -56,14 +56,16 @@ describe("workers over WebSocket", () => {
   let gate: WorkerGate;
   let server: Server;
   let socket: ConnectSocket;
+  let isOpen: boolean;
   let url: string;
   const clients: Client[] = [];
 
   beforeEach(async () => {
     w = await world();
     gate = new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES });
+    isOpen = true;
     server = createServer();
-    socket = new ConnectSocket({ ...w, gate });
+    socket = new ConnectSocket({ ...w, gate: () => (isOpen ? gate : null) });
     socket.install(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/v1/connect`;
@@ -286,6 +288,18 @@ describe("workers over WebSocket", () => {
       await until("refused", () => client.error);
       expect(client.error?.message).toContain(status);
     }
+  });
+
+  it("asks workers to come again until they can be taken in", async () => {
+    isOpen = false;
+    const early = new Client(url);
+    clients.push(early);
+    await until("refused", () => early.error);
+    expect(early.error?.message).toContain("503");
+    isOpen = true;
+    const later = await new Client(url).open();
+    clients.push(later);
+    expect(later.error).toBeNull();
   });
 
   it("does not give requests to a worker that does not read, until it does", async () => {

@@ -1,62 +1,32 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHistory, errorReply, eventRunsReply, LIMITS, offset, runIdOf, sendEventsReply } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
-import { WorkerGate } from "../../../clients/src/dispatch/worker-gate.js";
 import { AddressError, TransientError } from "../../../clients/src/errors/codes.js";
-import { DevClock } from "../../src/gateway/dev-clock.js";
-import { Gateway } from "../../src/gateway/gateway.js";
-import type { Readiness } from "../../src/gateway/http-routes.js";
-import { EventSender } from "../../../clients/src/send/event-sender.js";
-import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
-import { NO_METER } from "../../../clients/src/ports/meter.js";
-import { inboxOf, inboxOfKind, NO_STATES, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
-
-/** A partition task as the clock sees it: applies what it is told to. */
-class FakePartition {
-  status = "running";
-  advanceMs = 0;
-  processedOffset = -1;
-  time(): { rawMs: number; advanceMs: number; processedOffset: number } {
-    return { rawMs: 0, advanceMs: this.advanceMs, processedOffset: this.processedOffset };
-  }
-}
+import { inboxOf, inboxOfKind, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
+import { FakeOwners, type FakePartition, TestGateway } from "./gateway-fixtures.js";
 
 describe("HTTP", () => {
   let w: World;
   let url: string;
-  let gateway: Gateway;
+  let face: TestGateway;
   let tailers: HistoryTailer[];
   let partitions: FakePartition[];
-  let readiness: Readiness;
 
   beforeEach(async () => {
     w = await world();
-    readiness = { ready: true, reasons: [] };
-    partitions = Array.from({ length: PARTITIONS }, () => new FakePartition());
+    const owners = new FakeOwners();
+    partitions = owners.fakes;
     const stores = new MemoryStoreFactory();
     tailers = partitions.map(
       (_, partition) => new HistoryTailer({ ...w, stores, topic: TOPICS.history, partition, retentionMs: 1e9 }),
     );
-    let made = 0;
-    const devClock = new DevClock({ ...w, topic: TOPICS.inbox, partitions });
-    gateway = new Gateway({
-      ...w,
-      sender: new EventSender({
-        ...w,
-        meter: NO_METER,
-        advanceMs: () => devClock.advanceMs,
-        makeId: () => `made-${++made}`,
-      }),
-      lookup: new HistoryLookup(tailers),
-      devClock,
-      readiness: () => readiness,
-      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES }),
-    });
-    url = await gateway.listen({ host: "127.0.0.1", port: 0 });
+    owners.histories = tailers;
+    face = new TestGateway(w, { owners });
+    url = await face.listen();
   });
   afterEach(async () => {
-    await gateway.close();
+    await face.gateway.close();
     await Promise.all(tailers.map((tailer) => tailer.stop()));
     await w.close();
   });
@@ -182,6 +152,27 @@ describe("HTTP", () => {
       const text = await answer.text();
       expect(errorReply.parse(JSON.parse(text)).error.code).toBe("UNAVAILABLE");
       expect(text).not.toContain(".ts:");
+    });
+
+    it("answers 503 with Retry-After where the log takes too long, whatever comes of it", async () => {
+      let release = (): void => undefined;
+      w.log.beforeAppend = () => new Promise((resolve) => (release = resolve));
+      const asked = send({ name: "a", id: "one" });
+      let isAnswered = false;
+      void asked.then(() => (isAnswered = true));
+      await settle();
+      w.clock.advance(9_999);
+      await settle();
+      expect(isAnswered).toBe(false);
+      await until("an answer", () => {
+        w.clock.advance(1);
+        return isAnswered;
+      });
+      const answer = await asked;
+      expect(answer.status).toBe(503);
+      expect(answer.headers.get("retry-after")).toBe("1");
+      expect(errorReply.parse(await answer.json()).error.message).toContain("10000 ms");
+      release();
     });
 
     it("answers 500 without a stack trace for a bug, and logs that one", async () => {
@@ -344,12 +335,28 @@ describe("HTTP", () => {
   it("tells live from ready, and why it is not", async () => {
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
-    readiness = { ready: false, reasons: ["partition 1: failed"] };
+    face.readiness = { ready: false, reasons: ["partition 1: failed"] };
     const reply = await fetch(`${url}/health/ready`);
     expect(reply.status).toBe(503);
     expect(reply.headers.get("retry-after")).toBe("1");
     expect(await reply.json()).toEqual({ status: "not ready", reasons: ["partition 1: failed"] });
     expect((await fetch(`${url}/health/live`)).status).toBe(200);
+  });
+
+  it("answers 503 with Retry-After and the reason until the log is there, and lives", async () => {
+    face.isStarting = true;
+    for (const asked of [send({ name: "a" }), fetch(`${url}/v1/runs/x`), fetch(`${url}/dev/clock`)]) {
+      const reply = await asked;
+      expect(reply.status).toBe(503);
+      expect(reply.headers.get("retry-after")).toBe("1");
+      expect(errorReply.parse(await reply.json()).error).toMatchObject({
+        code: "UNAVAILABLE",
+        message: "waiting for the log",
+      });
+    }
+    expect((await fetch(`${url}/health/live`)).status).toBe(200);
+    face.isStarting = false;
+    expect((await send({ name: "a" })).status).toBe(200);
   });
 
   it("says at / what it is", async () => {
@@ -360,15 +367,8 @@ describe("HTTP", () => {
 
   it("names a port in use", async () => {
     const port = Number(new URL(url).port);
-    const second = new Gateway({
-      ...w,
-      sender: new EventSender({ ...w, meter: NO_METER, advanceMs: () => 0, makeId: String }),
-      lookup: new HistoryLookup(tailers),
-      devClock: new DevClock({ ...w, topic: TOPICS.inbox, partitions }),
-      readiness: () => readiness,
-      gate: new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES }),
-    });
-    await expect(second.listen({ host: "127.0.0.1", port })).rejects.toThrow(AddressError);
-    await second.close();
+    const second = new TestGateway(w, { owners: new FakeOwners() });
+    await expect(second.listen(port)).rejects.toThrow(AddressError);
+    await second.gateway.close();
   });
 });

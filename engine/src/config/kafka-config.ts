@@ -1,0 +1,124 @@
+/**
+ * Configuration of `eddy start`, an engine on Kafka: a YAML file, the environment, options; later ones win. Certificates
+ * are named by their files and read here, so that one which is missing is told with all other problems.
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { commonFields, count, flag, partitionCount } from "./engine-config.js";
+import { fileSource } from "./config-file.js";
+import { environmentSource, optionsSource, readConfig } from "./read-config.js";
+
+/** A namespace is a part of topic names: no dots, which part them. */
+const NAMESPACE = /^[A-Za-z0-9_-]{1,100}$/;
+const ADDRESS = /^.+:\d{1,5}$/;
+const PARTITIONS = { dev: 4, production: 64 } as const;
+
+const brokerList = z.union([
+  z.array(z.string()),
+  z.string().transform((text) => text.split(",").map((address) => address.trim())),
+]);
+
+/** The content of a file that the configuration names. */
+const pemFile = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    context.addIssue({ code: "custom", message: `the file cannot be read (${reason})` });
+    return z.NEVER;
+  }
+});
+
+const tls = z
+  .strictObject({ ca: pemFile.optional(), cert: pemFile.optional(), key: pemFile.optional() })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+    message: "cert and key belong together: give both, or none",
+    path: ["cert"],
+    when: () => true,
+  });
+
+const sasl = z.strictObject({
+  mechanism: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(["plain", "scram-sha-256", "scram-sha-512"])),
+  username: z.string().min(1),
+  password: z.string().min(1),
+});
+
+/** Every key is also an environment variable: `sasl.password` is EDDY_SASL_PASSWORD. */
+const schema = z
+  .strictObject({
+    ...commonFields,
+    /** Bootstrap addresses, host:port. In the environment and on the command line with commas between. Since 0.2. */
+    brokers: brokerList.pipe(z.array(z.string().regex(ADDRESS, "expected host:port")).min(1)),
+    /** Engines, workers and senders of one namespace share topics and nothing else. Since 0.2. */
+    namespace: z.string().regex(NAMESPACE, "expected letters, digits, _ and -, at most 100").default("default"),
+    /** A namespace to try things in: its clock may be moved, one copy of the data is enough. Since 0.2. */
+    dev: flag.default(false),
+    /** Inbox partitions; fixed once the namespace is made. Default 64, with `dev` 4. Since 0.2. */
+    partitions: partitionCount.optional(),
+    /** Address to listen on. Since 0.2. */
+    host: z.string().min(1).default("0.0.0.0"),
+    /** Where other engines reach this one. Default: http, this machine's address, the port. Since 0.2. */
+    advertisedUrl: z
+      .url({ protocol: /^https?$/ })
+      .transform((url) => url.replace(/\/+$/, ""))
+      .optional(),
+    /** Shown in the brokers' logs and quotas. Since 0.2. */
+    clientId: z.string().min(1).default("eddy-engine"),
+    /** Copies of each partition of topics that are made; existing ones with fewer are refused. Not with `dev`. Since 0.2. */
+    replicationFactor: count(1, 32_767).default(3),
+    /** Copies that have a record when it is acknowledged. Not with `dev`. Since 0.2. */
+    minInsyncReplicas: count(1, 32_767).default(2),
+    /** true, or files of certificates: ca, cert, key. Since 0.2. */
+    ssl: z.union([flag, tls]).default(false),
+    /** mechanism (plain, scram-sha-256, scram-sha-512), username, password. Since 0.2. */
+    sasl: sasl.optional(),
+  })
+  .refine(({ replicationFactor, minInsyncReplicas }) => !(minInsyncReplicas > replicationFactor), {
+    message: "is above replicationFactor: nothing would ever be acknowledged",
+    path: ["minInsyncReplicas"],
+    when: () => true,
+  })
+  .transform((config) => ({
+    ...config,
+    partitions: config.partitions ?? (config.dev ? PARTITIONS.dev : PARTITIONS.production),
+  }));
+
+export type KafkaEngineConfig = Readonly<z.infer<typeof schema>>;
+
+/** Not on the command line: other users of the machine can see that. */
+const NESTED_PATHS = [
+  ["ssl", "ca"],
+  ["ssl", "cert"],
+  ["ssl", "key"],
+  ["sasl", "mechanism"],
+  ["sasl", "username"],
+  ["sasl", "password"],
+] as const;
+
+const PATHS: readonly (readonly string[])[] = [
+  ...Object.keys(schema.in.shape)
+    .filter((key) => key !== "sasl")
+    .map((key) => [key]),
+  ...NESTED_PATHS,
+];
+
+export interface KafkaConfigSources {
+  /** Path of a YAML file. */
+  readonly file?: string | undefined;
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** @throws ConfigError that names every problem. */
+export function readKafkaConfig({
+  file,
+  options = {},
+  environment = process.env,
+}: KafkaConfigSources): KafkaEngineConfig {
+  const fromFile = file === undefined ? [] : [fileSource(file)];
+  const sources = [...fromFile, environmentSource(environment, PATHS), optionsSource(options)];
+  return readConfig({ schema, sources, secret: ["sasl", "ssl"] });
+}

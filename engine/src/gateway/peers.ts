@@ -1,0 +1,103 @@
+/**
+ * Asks other engines what only they know. Whoever is asked answers by itself or not at all: the header says so, and
+ * which namespace is meant, for an address may have gone to somebody else.
+ */
+import { errorReply, eventRunsReply, runReply, timelineReply, type RunSummary, type TimelineLine } from "@eddy/schemas";
+import { TransientError } from "@eddy/clients/errors";
+import { z } from "zod";
+
+/** Of a request by another engine; its value is the namespace. */
+export const FORWARDED_HEADER = "x-eddy-forwarded";
+/** With a look-up of an event's runs: the partitions to look in, with commas between. */
+export const PARTITIONS_HEADER = "x-eddy-partitions";
+export const READINGS_PATH = "/internal/partitions";
+
+/** How far one partition is, at its owner. */
+export const partitionReading = z.strictObject({
+  partition: z.number().int().min(0),
+  /** running: it has caught up, and its time goes on. */
+  status: z.enum(["starting", "running", "failed"]),
+  advanceMs: z.number(),
+  processedOffset: z.number(),
+});
+export type PartitionReading = Readonly<z.infer<typeof partitionReading>>;
+export const readingsReply = z.strictObject({ data: z.array(partitionReading) });
+
+/** How long another engine may take to answer, in ms. */
+const ANSWER_MS_MAX = 5_000;
+
+export class Peers {
+  readonly #namespace: string;
+  readonly #answerMsMax: number;
+
+  constructor(namespace: string, answerMsMax: number = ANSWER_MS_MAX) {
+    this.#namespace = namespace;
+    this.#answerMsMax = answerMsMax;
+  }
+
+  /** @returns null: the owner has no such run. @throws TransientError for anything but an answer, in all of these. */
+  async run(address: string, runId: string): Promise<RunSummary | null> {
+    return (await this.#ask(address, `/v1/runs/${encodeURIComponent(runId)}`, runReply))?.data ?? null;
+  }
+
+  /** @returns empty: the owner has no such run. */
+  async timeline(address: string, runId: string): Promise<readonly TimelineLine[]> {
+    const path = `/v1/runs/${encodeURIComponent(runId)}/timeline`;
+    return (await this.#ask(address, path, timelineReply))?.data ?? [];
+  }
+
+  /** Runs that the event started in these partitions, all of which are the peer's. */
+  async runsOfEvent(address: string, eventId: string, partitions: readonly number[]): Promise<readonly RunSummary[]> {
+    const headers = { [PARTITIONS_HEADER]: partitions.join(",") };
+    const path = `/v1/events/${encodeURIComponent(eventId)}/runs`;
+    const reply = await this.#ask(address, path, eventRunsReply, headers);
+    if (reply === null) throw new TransientError(`${address} does not know the way to ${path}`, { address });
+    return reply.data;
+  }
+
+  /** Of the peer's partitions. */
+  async readings(address: string): Promise<readonly PartitionReading[]> {
+    const reply = await this.#ask(address, READINGS_PATH, readingsReply);
+    if (reply === null) throw new TransientError(`${address} does not tell how far its partitions are`, { address });
+    return reply.data;
+  }
+
+  /** @returns null where the peer says that the run is not there. */
+  async #ask<T>(
+    address: string,
+    path: string,
+    shape: z.ZodType<T>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T | null> {
+    let status: number;
+    let body: unknown;
+    try {
+      const reply = await fetch(address + path, {
+        headers: { ...headers, [FORWARDED_HEADER]: this.#namespace },
+        redirect: "error",
+        signal: AbortSignal.timeout(this.#answerMsMax),
+      });
+      status = reply.status;
+      body = await reply.json();
+    } catch (cause) {
+      const reason = reasonOf(cause);
+      throw new TransientError(
+        `the engine at ${address} did not answer (${reason}); try again`,
+        { address },
+        { cause },
+      );
+    }
+    const parsed = status === 200 ? shape.safeParse(body) : null;
+    if (parsed?.success === true) return parsed.data;
+    const error = errorReply.safeParse(body);
+    if (status === 404 && error.success && error.data.error.code === "RUN_NOT_FOUND") return null;
+    const said = error.success ? error.data.error.message : `an answer of status ${status}`;
+    throw new TransientError(`the engine at ${address} cannot tell: ${said}`, { address, path, status });
+  }
+}
+
+/** What is known of a failed fetch is in its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

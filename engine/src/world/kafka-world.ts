@@ -1,0 +1,70 @@
+/** The log and groups on Kafka, once a broker answers; stores on disk, whose folder belongs to this process alone. */
+import { join } from "node:path";
+import { TransientError } from "@eddy/clients/errors";
+import { KafkaLog, type KafkaLogOptions } from "@eddy/clients/kafka";
+import { MemoryGroups } from "../adapters/memory/index.js";
+import { RocksDbStoreFactory } from "../adapters/rocksdb/index.js";
+import type { KafkaEngineConfig } from "../config/kafka-config.js";
+import type { World, WorldDeps } from "./open-world.js";
+
+/** How long one look for a broker may take, in ms: whoever stops the engine waits for it. */
+const LOOK_MS_MAX = 2_000;
+
+interface Place {
+  readonly config: KafkaEngineConfig;
+  /** It is there, and may be written to. */
+  readonly directory: string;
+}
+
+export async function openKafkaWorld({ config, directory }: Place, deps: WorldDeps): Promise<World> {
+  // Two processes with one folder would open each other's stores when a partition moves between them.
+  const lock = await new RocksDbStoreFactory(directory).open("lock");
+  try {
+    const log = await deps.patience.untilDone(() => openLog(optionsOf(config, deps)));
+    const stores = new RocksDbStoreFactory(join(directory, "stores", config.namespace));
+    const close = async (): Promise<void> => {
+      await log.close();
+      await lock.close();
+    };
+    return { log, groups: new MemoryGroups(log), stores, close };
+  } catch (error) {
+    await lock.close();
+    throw error;
+  }
+}
+
+function optionsOf(config: KafkaEngineConfig, { clock, logger }: WorldDeps): KafkaLogOptions {
+  const { brokers, clientId, dev, replicationFactor, minInsyncReplicas, ssl, sasl } = config;
+  return {
+    brokers,
+    clientId,
+    dev,
+    replicationFactor,
+    minInsyncReplicas,
+    ssl: ssl === false ? undefined : ssl === true ? true : tlsOf(ssl),
+    sasl: sasl as KafkaLogOptions["sasl"],
+    clock,
+    logger,
+  };
+}
+
+function tlsOf({ ca, cert, key }: Exclude<KafkaEngineConfig["ssl"], boolean>): KafkaLogOptions["ssl"] {
+  return {
+    ...(ca === undefined ? {} : { ca: [ca] }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  };
+}
+
+/** Looks whether a broker answers at all, before anything is asked of it that takes more patience. */
+async function openLog(options: KafkaLogOptions): Promise<KafkaLog> {
+  try {
+    const look = await KafkaLog.open({ ...options, requestMsMax: LOOK_MS_MAX, patienceMs: 0 });
+    await look.close();
+  } catch (error) {
+    if (!(error instanceof TransientError)) throw error;
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    const message = `no Kafka broker answers at ${options.brokers.join(", ")} (${reason})`;
+    throw new TransientError(message, { brokers: options.brokers }, { cause: error });
+  }
+  return KafkaLog.open(options);
+}

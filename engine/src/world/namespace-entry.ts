@@ -1,0 +1,48 @@
+/**
+ * What is fixed when a namespace is made stands in its registry, written by its first engine: everybody who takes part
+ * reads it there. The first entry counts, whoever comes later has to fit.
+ */
+import { encodeRegistry } from "@eddy/schemas";
+import type { Clock, Log, Namespace, RegistryView } from "@eddy/clients";
+import { ConfigError, TransientError } from "@eddy/clients/errors";
+
+export interface NamespaceEntryDeps {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Name of the registry topic. */
+  readonly topic: string;
+  /** Caught up. */
+  readonly registry: RegistryView;
+  /** Its name, for people. */
+  readonly name: string;
+}
+
+const LOOK_AGAIN_MS = 10;
+
+/**
+ * Makes the entry where there is none. May be called again where it threw a TransientError.
+ * @throws ConfigError where the namespace was made otherwise than `wanted`
+ */
+export async function agreeOnNamespace(deps: NamespaceEntryDeps, wanted: Namespace): Promise<void> {
+  const { log, clock, topic, registry, name } = deps;
+  const write = ({ partitions, dev }: Namespace): Promise<unknown> =>
+    log.append(topic, 0, [{ key: "namespace", value: encodeRegistry({ kind: "namespace", partitions, dev }) }]);
+  const isNew = registry.namespace === null;
+  if (isNew) await write(wanted);
+  while (registry.namespace === null) {
+    if (registry.failure !== null) throw registry.failure;
+    if (!registry.isCaughtUp) throw new TransientError("the registry is not read yet");
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
+  const found = registry.namespace;
+  if (found.partitions === wanted.partitions && found.dev === wanted.dev) return;
+  // Somebody was faster. Compaction keeps the newest entry: it has to say what the first one said.
+  if (isNew) await write(found);
+  throw new ConfigError(mismatch(name, found, wanted), { namespace: name, found, wanted });
+}
+
+function mismatch(name: string, found: Namespace, wanted: Namespace): string {
+  const made = `namespace ${name} was made with partitions: ${found.partitions} and dev: ${found.dev}`;
+  const asked = `this engine has partitions: ${wanted.partitions} and dev: ${wanted.dev}`;
+  return `${made}, ${asked}; neither can be changed: configure what it was made with, or choose another namespace`;
+}
