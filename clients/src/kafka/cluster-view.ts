@@ -29,6 +29,7 @@ export interface TopicView {
 /** Connections of one broker are apart by what they carry: brokers answer each connection's requests in order. */
 export type Purpose =
   | "control"
+  | `group-${number}`
   | "transaction"
   | `produce-${number}`
   | `poll-${"all" | "committed"}-${number}`
@@ -116,20 +117,29 @@ export class ClusterView {
   }
 
   /** @throws raw errors */
-  async coordinatorLink(kind: CoordinatorKind, id: string): Promise<BrokerLink> {
+  async coordinatorLink(kind: CoordinatorKind, id: string, purpose: Purpose = "control"): Promise<BrokerLink> {
     const known = this.#coordinators.get(`${kind}/${id}`);
-    if (known !== undefined && this.#nodes.has(known)) return this.link(known, "control");
+    if (known !== undefined && this.#nodes.has(known)) return this.link(known, purpose);
     const coordinatorType = kind === "group" ? 0 : 1;
     const { coordinator } = await this.anyLink().ask("FindCoordinator", this.#options.requestMsMax, (broker) =>
       broker.findGroupCoordinator({ groupId: id, coordinatorType }),
     );
     this.#nodes.set(coordinator.nodeId, coordinator);
     this.#coordinators.set(`${kind}/${id}`, coordinator.nodeId);
-    return this.link(coordinator.nodeId, "control");
+    return this.link(coordinator.nodeId, purpose);
   }
 
   forgetCoordinator(kind: CoordinatorKind, id: string): void {
     this.#coordinators.delete(`${kind}/${id}`);
+  }
+
+  /** Ends the connections of one purpose, which is over. */
+  endLinks(purpose: Purpose, why: string): void {
+    for (const [key, link] of this.#links) {
+      if (!key.endsWith(`/${purpose}`)) continue;
+      link.drop(why);
+      this.#links.delete(key);
+    }
   }
 
   /** Ends all connections, and what waits for answers on them. */

@@ -4,7 +4,7 @@
  *   retry        the same request may succeed shortly
  *   leader       likewise, once the metadata is fresh: somebody else leads the partition, or nobody does at present
  *   coordinator  likewise, once the group's or transaction's coordinator is looked up again
- *   fenced       another producer has the transactional id
+ *   fenced       another producer has the transactional id, or the group has gone on without this member
  *   range        the offset is not there
  *   record       the broker refuses these records and has stored nothing
  *   config       somebody has to change settings or permissions
@@ -46,7 +46,11 @@ export const BROKER_ERRORS: Readonly<Record<number, readonly [name: string, verd
   19: ["NOT_ENOUGH_REPLICAS", "retry"],
   20: ["NOT_ENOUGH_REPLICAS_AFTER_APPEND", "retry"],
   22: ["ILLEGAL_GENERATION", "fenced"],
+  23: ["INCONSISTENT_GROUP_PROTOCOL", "config"],
+  24: ["INVALID_GROUP_ID", "config"],
   25: ["UNKNOWN_MEMBER_ID", "fenced"],
+  26: ["INVALID_SESSION_TIMEOUT", "config"],
+  27: ["REBALANCE_IN_PROGRESS", "retry"],
   29: ["TOPIC_AUTHORIZATION_FAILED", "config"],
   30: ["GROUP_AUTHORIZATION_FAILED", "config"],
   31: ["CLUSTER_AUTHORIZATION_FAILED", "config"],
@@ -78,6 +82,8 @@ export const BROKER_ERRORS: Readonly<Record<number, readonly [name: string, verd
   76: ["UNSUPPORTED_COMPRESSION_TYPE", "bug"],
   78: ["OFFSET_NOT_AVAILABLE", "leader"],
   87: ["INVALID_RECORD", "record"],
+  79: ["MEMBER_ID_REQUIRED", "retry"],
+  81: ["GROUP_MAX_SIZE_REACHED", "config"],
   88: ["UNSTABLE_OFFSET_COMMIT", "retry"],
   89: ["THROTTLING_QUOTA_EXCEEDED", "retry"],
   90: ["PRODUCER_FENCED", "fenced"],

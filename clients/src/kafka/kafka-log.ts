@@ -6,7 +6,7 @@
  *   append ────────> append lanes, one per partition ─┐
  *   commit ────────> changelog transactions ──────────┴─> produce ─┐
  *   read <───────── readers <── fetch loop <───────────────────────┼── broker links ──> brokers
- *   topics, offsets, group offsets ────────────────────────────────┘        └─ cluster view: who leads, who coordinates
+ *   topics, offsets, group offsets, members of groups ─────────────┘        └─ cluster view: who leads, who coordinates
  *
  * Append times are those of the brokers' clocks: they may go back when another broker becomes leader.
  */
@@ -23,12 +23,16 @@ import type {
   OffsetRange,
   TopicSpec,
 } from "../ports/log.js";
+import type { GroupListener, GroupMember, Groups, GroupSpec } from "../ports/groups.js";
 import type { Logger } from "../ports/logger.js";
 import { checkRecords, unknownPartition } from "../topic-rules.js";
 import { AppendLanes } from "./append-lanes.js";
 import { openTransactions } from "./changelog-transactions.js";
 import { ClusterView } from "./cluster-view.js";
 import { FetchLoop } from "./fetch-loop.js";
+import { GroupCoordinator } from "./group-coordinator.js";
+import type { GroupTimes } from "./group-coordinator.js";
+import { KafkaGroupMember } from "./group-member.js";
 import { GroupOffsets } from "./group-offsets.js";
 import { KafkaClient } from "./kafka-client.js";
 import { KafkaReader } from "./kafka-reader.js";
@@ -60,25 +64,32 @@ export interface KafkaLogOptions {
   readonly requestMsMax?: number;
   /** How long a call goes on trying while brokers fail, in ms; then it throws TransientError. Default 15,000. */
   readonly patienceMs?: number;
+  /** Of members of groups. Default: a session of 10 s, heartbeats each second, 30 s for a rebalance. */
+  readonly groupTimes?: GroupTimes;
   /** For tests of lost connections. */
   readonly socketFactory?: SocketFactory | undefined;
 }
 
 const REQUEST_MS_MAX = 5_000;
 const PATIENCE_MS = 15_000;
+const GROUP_TIMES: GroupTimes = { sessionMs: 10_000, heartbeatMs: 1_000, rebalanceMs: 30_000 };
 const REPLICATION_FACTOR = 3;
 const MIN_INSYNC_REPLICAS = 2;
 
-export class KafkaLog implements Log {
+export class KafkaLog implements Log, Groups {
   readonly #client: KafkaClient;
   readonly #topics: TopicCatalog;
   readonly #lanes: AppendLanes;
   readonly #loop: FetchLoop;
   readonly #groups: GroupOffsets;
+  readonly #groupTimes: GroupTimes;
   readonly #readers = new Set<KafkaReader>();
+  readonly #members = new Set<KafkaGroupMember>();
+  #joins = 0;
 
-  private constructor(client: KafkaClient, replication: Replication) {
+  private constructor(client: KafkaClient, replication: Replication, groupTimes: GroupTimes) {
     this.#client = client;
+    this.#groupTimes = groupTimes;
     this.#topics = new TopicCatalog(client, replication);
     this.#lanes = new AppendLanes(client);
     this.#loop = new FetchLoop(client);
@@ -104,11 +115,12 @@ export class KafkaLog implements Log {
       client.close();
       throw error;
     }
-    return new KafkaLog(client, {
+    const replication = {
       dev: options.dev,
       factor: options.replicationFactor ?? REPLICATION_FACTOR,
       minInsync: options.minInsyncReplicas ?? MIN_INSYNC_REPLICAS,
-    });
+    };
+    return new KafkaLog(client, replication, options.groupTimes ?? GROUP_TIMES);
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -170,8 +182,34 @@ export class KafkaLog implements Log {
     return this.#groups.read(group, { topic, partition });
   }
 
-  /** Calls under way reject with ClosedError: whether their records are stored is not known. */
+  async join(spec: GroupSpec, listener: GroupListener): Promise<GroupMember> {
+    const { group, topic, partitions } = spec;
+    const known = await this.#partition(topic, 0);
+    if (known.partitions !== partitions) {
+      const what = `topic ${topic} has ${known.partitions} partitions, this process is configured for ${partitions}`;
+      throw new ConfigError(what, { group, topic, expected: partitions, actual: known.partitions });
+    }
+    const times = this.#groupTimes;
+    const member = new KafkaGroupMember({
+      client: this.#client,
+      coordinator: new GroupCoordinator(this.#client, group, `group-${(this.#joins += 1)}`, times),
+      times,
+      spec,
+      listener,
+      committed: (partition) => this.groupOffset(group, topic, partition),
+      onEnd: (ended) => void this.#members.delete(ended),
+    });
+    this.#members.add(member);
+    await member.start();
+    return member;
+  }
+
+  /**
+   * Calls under way reject with ClosedError: whether their records are stored is not known. Members leave their groups
+   * without hearing of it.
+   */
   async close(): Promise<void> {
+    await Promise.all([...this.#members].map((member) => member.abandon()));
     for (const reader of [...this.#readers]) await reader.close();
     this.#client.close();
   }

@@ -293,5 +293,9 @@ export const NEEDED_VERSIONS: readonly (readonly [apiKey: number, version: numbe
   [0, 8, "Produce"],
   [1, 13, "Fetch"],
   [3, 12, "Metadata"],
+  [11, 5, "JoinGroup"],
+  [12, 3, "Heartbeat"],
+  [13, 2, "LeaveGroup"],
+  [14, 3, "SyncGroup"],
   [44, 0, "IncrementalAlterConfigs"],
 ];
