@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { TransientError } from "@eddy/clients/errors";
 import { KafkaLog, type KafkaLogOptions } from "@eddy/clients/kafka";
-import { MemoryGroups } from "../adapters/memory/index.js";
 import { RocksDbStoreFactory } from "../adapters/rocksdb/index.js";
 import type { KafkaEngineConfig } from "../config/kafka-config.js";
 import type { World, WorldDeps } from "./open-world.js";
@@ -26,7 +25,7 @@ export async function openKafkaWorld({ config, directory }: Place, deps: WorldDe
       await log.close();
       await lock.close();
     };
-    return { log, groups: new MemoryGroups(log), stores, close };
+    return { log, groups: log, stores, close };
   } catch (error) {
     await lock.close();
     throw error;
