@@ -237,5 +237,86 @@ describe("step dispatcher: what workers say and hear", () => {
       await until("the next", () => heir.given().length === 1);
       expect(zombie.link.of("abort")).toEqual([{ kind: "abort", runId: run }]);
     });
+
+    it("G3: does not hand out a request whose run was cancelled while its delivery was being committed", async () => {
+      const worker = d.worker("w", 1);
+      const run = runOn(0, 1);
+      let release = (): void => undefined;
+      d.world.log.beforeCommit = () => new Promise((resolve) => (release = resolve));
+      await d.request(run);
+      await until("the slot is taken", () => d.dispatcher.inFlight === 1);
+      await d.abort(run);
+      await until("the abort", () => worker.link.of("abort").length === 1);
+      d.world.log.beforeCommit = () => undefined;
+      release();
+      await until("the slot is free", () => d.dispatcher.inFlight === 0);
+      await d.request(runOn(0, 2));
+      await until("the next one", () => worker.given().length === 1);
+      expect(worker.given()).toEqual([`${runOn(0, 2)}/1`]);
+    });
+  });
+
+  describe("aborts that a worker has missed", () => {
+    const run = runOn(0, 1);
+    const state: RunState = { runId: run, invocation: 1, event: new Uint8Array([1]), memo: [] };
+    const beat = { kind: "heartbeat" as const, running: [{ runId: run, invocation: 1 }] };
+
+    it("are repeated at a heartbeat of a worker that runs what is over, as of the request's cause", async () => {
+      d.states.set(run, null);
+      const worker = d.worker("w", 1);
+      const at = await d.request(run);
+      await until("the request", () => worker.given().length === 1);
+      worker.send(beat);
+      await until("the abort", () => worker.link.of("abort").length === 1);
+      expect(d.asked).toEqual([`${run}/1/${at}`]);
+    });
+
+    it("are repeated to one that connected again, and not for what still runs", async () => {
+      const worker = d.worker("w", 2);
+      const alive = runOn(0, 2);
+      d.states.set(run, null);
+      d.states.set(alive, { ...state, runId: alive });
+      worker.send({ kind: "heartbeat", running: [...beat.running, { runId: alive, invocation: 1 }] });
+      await until("both asked", () => d.asked.length === 2);
+      await settle();
+      expect(worker.link.of("abort")).toEqual([{ kind: "abort", runId: run }]);
+    });
+
+    it("are repeated from what this process heard, without asking anybody", async () => {
+      await d.abort(run, 7);
+      await settle();
+      const worker = d.worker("w", 1);
+      worker.send(beat);
+      await until("the abort", () => worker.link.of("abort").length === 1);
+      expect(d.asked).toEqual([]);
+    });
+
+    it("are not repeated while the worker's own end is on its way", async () => {
+      d.states.set(run, null);
+      const worker = d.worker("w", 1);
+      await d.request(run);
+      await until("the request", () => worker.given().length === 1);
+      let release = (): void => undefined;
+      d.world.log.beforeAppend = () => new Promise((resolve) => (release = resolve));
+      const outcome = { kind: "suspended" as const };
+      worker.send({ kind: "report", seq: 1, report: { runId: run, invocation: 1, ops: [], outcome } });
+      worker.send(beat);
+      await until("asked", () => d.asked.length === 1);
+      await settle();
+      expect(worker.link.of("abort")).toEqual([]);
+      d.world.log.beforeAppend = () => undefined;
+      release();
+    });
+
+    it("are asked for again at the next heartbeat where nobody could tell", async () => {
+      const worker = d.worker("w", 1);
+      worker.send(beat);
+      await until("asked", () => d.asked.length === 1);
+      await settle();
+      expect(worker.link.of("abort")).toEqual([]);
+      d.states.set(run, null);
+      worker.send(beat);
+      await until("the abort", () => worker.link.of("abort").length === 1);
+    });
   });
 });
