@@ -36,5 +36,6 @@ export {
   type SdkErrorCode,
 } from "./errors/eddy-error.js";
 export { NonRetriableError, RetryAfterError, StepError } from "./errors/user-errors.js";
+export type { KafkaOptions } from "./kafka/kafka-options.js";
 export type { SendReply } from "./protocol/event-sender.js";
 export { connect, type ConnectionState, type ConnectOptions, type WorkerConnection } from "./worker/connect.js";

@@ -1,9 +1,14 @@
-/** The client: what an app is called, where its engine is, and which events it knows. */
+/** The client: what an app is called, where its engine or its Kafka is, and which events it knows. */
 import { slug } from "@eddy/schemas";
 import { DefinitionError } from "../errors/eddy-error.js";
-import { EventSender, type SendReply } from "../protocol/event-sender.js";
+import { LOG_ACCESSES } from "../kafka/log-access.js";
+import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
+import { EventSender, type EventDelivery, type SendReply } from "../protocol/event-sender.js";
+import { HttpDelivery } from "../protocol/http-delivery.js";
+import { KafkaDelivery } from "../protocol/kafka-delivery.js";
+import { SYSTEM_CLOCK } from "../step/clock.js";
 import { EddyFunction } from "./eddy-function.js";
-import { readEnvironment } from "./environment.js";
+import { readEnvironment, type Environment } from "./environment.js";
 import { isEventType, type EventPayload, type EventType, type Untyped } from "./event-type.js";
 import { readFunctionOptions } from "./function-options.js";
 import { CONSOLE_LOGGER, type Logger } from "./logger.js";
@@ -14,6 +19,12 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
   readonly id: string;
   /** Where the gateway is. Default: the environment's EDDY_BASE_URL, else http://127.0.0.1:8288. */
   readonly baseUrl?: string | undefined;
+  /**
+   * Send, and by default also work, over Kafka directly; then `baseUrl`, `eventKey` and `fetch` are not used. Default:
+   * the environment's EDDY_KAFKA_BROKERS and EDDY_NAMESPACE, where no `baseUrl` is given; else the gateway. In a namespace
+   * whose clock was moved (dev), events without `ts` get the real time.
+   */
+  readonly kafka?: KafkaOptions | undefined;
   /** Default: the environment's EDDY_EVENT_KEY, else "dev". */
   readonly eventKey?: string | undefined;
   /** Event types by which events that are named by text are typed, and checked when sent. */
@@ -40,6 +51,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly logger: Logger;
   readonly #known: ReadonlyMap<string, EventType>;
   readonly #sender: EventSender;
+  readonly #kafka: KafkaSettings | null;
 
   /** @throws DefinitionError CLIENT_INVALID */
   constructor(options: EddyOptions<Types>) {
@@ -48,12 +60,13 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.baseUrl = checkBaseUrl(options.baseUrl ?? environment.baseUrl);
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
-    this.#sender = new EventSender({
-      url: `${this.baseUrl}/e/${encodeURIComponent(options.eventKey ?? environment.eventKey)}`,
-      // Looked up at each call: tests and tracers replace the global.
-      fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-      known: this.#known,
-    });
+    this.#kafka = kafkaOf(options, environment);
+    this.#sender = new EventSender({ delivery: this.#delivery(options, environment), known: this.#known });
+  }
+
+  /** null: the gateway is used. */
+  get kafka(): KafkaSettings | null {
+    return this.#kafka;
   }
 
   /**
@@ -95,15 +108,44 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
    * Ids are made before the first try, so that a repeat is harmless: 6 tries at most, with backoff.
    * @param events one, or up to 5,000, which are logged in this order.
    * @returns their ids, in the same order.
-   * @throws SendError with the gateway's code, status and the path of the field at fault.
+   * @throws SendError with the gateway's code, status and the path of the field at fault; the same over Kafka.
    */
   send<const Name extends string>(events: OneOrMore<PayloadFor<ByName<Types>, Name>>): Promise<SendReply> {
     return this.#sender.send(events);
   }
+
+  /**
+   * Ends the connections by which this client sends, so that the process can end; workers keep theirs
+   * until they are closed. Sends that are under way, and later ones, may be rejected over Kafka; over the gateway it does nothing.
+   * Idempotent; never rejects.
+   */
+  close(): Promise<void> {
+    return this.#sender.close();
+  }
+
+  #delivery(options: Pick<EddyOptions, "eventKey" | "fetch">, environment: Environment): EventDelivery {
+    const kafka = this.#kafka;
+    if (kafka !== null) {
+      return new KafkaDelivery({ hold: () => LOG_ACCESSES.hold(kafka, this.logger), clock: SYSTEM_CLOCK });
+    }
+    return new HttpDelivery({
+      url: `${this.baseUrl}/e/${encodeURIComponent(options.eventKey ?? environment.eventKey)}`,
+      // Looked up at each call: tests and tracers replace the global.
+      fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    });
+  }
 }
 
 /** A client of any events. */
-export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "logger">;
+export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger">;
+
+function kafkaOf(
+  { kafka, baseUrl }: Pick<EddyOptions, "kafka" | "baseUrl">,
+  { kafkaBrokers }: Environment,
+): KafkaSettings | null {
+  if (kafka !== undefined) return readKafkaOptions(kafka);
+  return kafkaBrokers === null || baseUrl !== undefined ? null : readKafkaOptions({ brokers: kafkaBrokers });
+}
 
 function checkId(id: unknown): string {
   const parsed = slug.safeParse(id);

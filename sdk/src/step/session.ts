@@ -50,8 +50,8 @@ export interface Graces {
 type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
 type Completed = Extract<StepOp, { kind: "stepCompleted" }>;
 const isCompleted = (op: StepOp): op is Completed => op.kind === "stepCompleted";
-/** Results in one report, in bytes: well below what a gateway takes. */
-const REPORT_BYTES_MAX = 8 * 1_048_576;
+/** One report, in bytes: a Kafka record holds 6 MiB. */
+export const REPORT_BYTES_MAX = 5 * 1_048_576;
 const SUSPENDED: InvocationOutcome = { kind: "suspended" };
 /** For handlers whose run is no longer here. */
 const NEVER = new Promise<never>(() => undefined);

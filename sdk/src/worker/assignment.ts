@@ -3,6 +3,7 @@ import type { InvocationOutcome, StepOp, StepRequest } from "@eddy/schemas";
 import type { Invocation, InvocationEnd, StopReason } from "../step/invocation.js";
 import type { Session } from "../step/session.js";
 import type { Lease } from "./lease.js";
+import { splitReport } from "./split-report.js";
 import type { WorkerTransport } from "./transport.js";
 
 export interface AssignmentDeps {
@@ -76,7 +77,9 @@ export class Assignment implements Invocation {
   async report(ops: readonly StepOp[], outcome: InvocationOutcome | null): Promise<void> {
     this.#deps.onReport(this.request, ops, outcome);
     try {
-      await this.#deps.transport.report({ runId: this.runId, invocation: this.no, ops: [...ops], outcome });
+      for (const part of splitReport(ops, outcome)) {
+        await this.#deps.transport.report({ runId: this.runId, invocation: this.no, ...part });
+      }
     } catch (error) {
       this.#stopped ??= "refused";
       this.#deps.onRefused(this, error);

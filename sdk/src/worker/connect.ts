@@ -1,4 +1,4 @@
-/** `connect`: workers of one or several apps, over the gateway, in this process. */
+/** `connect`: workers of one or several apps, over the gateway or Kafka, in this process. */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { appConfig } from "@eddy/schemas";
@@ -6,15 +6,21 @@ import { checkBaseUrl, type AnyEddy } from "../define/client.js";
 import type { EddyFunction } from "../define/eddy-function.js";
 import { DefinitionError } from "../errors/eddy-error.js";
 import { SYSTEM_CLOCK } from "../step/clock.js";
+import { LOG_ACCESSES } from "../kafka/log-access.js";
+import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
 import { GatewayTransport } from "./gateway-transport.js";
+import { KafkaTransport } from "./kafka-transport.js";
 import { onShutdownSignals } from "./shutdown-signals.js";
+import type { WorkerTransport } from "./transport.js";
 import { Worker } from "./worker.js";
 
 export interface ConnectOptions {
   /** Apps with their functions; connecting replaces an app's former list whole. */
   readonly apps: readonly { readonly client: AnyEddy; readonly functions: readonly EddyFunction[] }[];
-  /** Where the gateway is. Default: that of each client. */
+  /** Where the gateway is. Default: that of each client, unless it has Kafka. */
   readonly baseUrl?: string | undefined;
+  /** Work over Kafka directly; goes before `baseUrl`. Default: that of each client, unless `baseUrl` is given. */
+  readonly kafka?: KafkaOptions | undefined;
   /** Runs worked on at once, per app: 1 to 10,000, default 100. */
   readonly slots?: number | undefined;
   /** Inngest's name for `slots`. */
@@ -51,8 +57,8 @@ const REPLAY_GRACE_MS = 10_000;
 const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs: 500 } as const;
 
 /**
- * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway
- * that is not there yet.
+ * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway,
+ * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log.
  * @throws ConnectError with the gateway's code when it refuses an app. DefinitionError for options that are not valid.
  */
 export async function connect(options: ConnectOptions): Promise<WorkerConnection> {
@@ -109,8 +115,6 @@ class Connection implements WorkerConnection {
 
   #worker(client: AnyEddy, functions: readonly EddyFunction[], workerId: string, options: ConnectOptions): Worker {
     const { logger, id: app } = client;
-    const url = socketUrl(options.baseUrl === undefined ? client.baseUrl : checkBaseUrl(options.baseUrl));
-    const transport = new GatewayTransport({ url, clock: SYSTEM_CLOCK, logger });
     return new Worker(
       {
         app,
@@ -123,7 +127,7 @@ class Connection implements WorkerConnection {
         replayGraceMs: REPLAY_GRACE_MS,
       },
       {
-        transport,
+        transport: transportOf(client, options),
         logger,
         clock: SYSTEM_CLOCK,
         onConnected: () => this.#away.delete(app),
@@ -131,6 +135,23 @@ class Connection implements WorkerConnection {
       },
     );
   }
+}
+
+function transportOf(client: AnyEddy, options: ConnectOptions): WorkerTransport {
+  const { logger } = client;
+  const settings = kafkaOf(client, options);
+  if (settings !== null) {
+    const { brokers, namespace } = settings;
+    const access = LOG_ACCESSES.hold(settings, logger);
+    return new KafkaTransport({ access, place: { namespace, brokers }, clock: SYSTEM_CLOCK, logger });
+  }
+  const url = socketUrl(options.baseUrl === undefined ? client.baseUrl : checkBaseUrl(options.baseUrl));
+  return new GatewayTransport({ url, clock: SYSTEM_CLOCK, logger });
+}
+
+function kafkaOf(client: AnyEddy, { kafka, baseUrl }: ConnectOptions): KafkaSettings | null {
+  if (kafka !== undefined) return readKafkaOptions(kafka);
+  return baseUrl === undefined ? client.kafka : null;
 }
 
 /** @throws DefinitionError for functions whose ids repeat, or no app at all. */

@@ -1,19 +1,12 @@
 /** One WebSocket to the gateway: says hello, validates what comes in, notices when the peer is gone. */
-import { decodeFrame, gatewayFrame, LIMITS, type GatewayFrame } from "@eddy/schemas";
+import { decodeFrame, encodeFrame, gatewayFrame, LIMITS, type GatewayFrame, type WorkerFrame } from "@eddy/schemas";
 import { WebSocket, type RawData } from "ws";
 import type { WorkerClock } from "../step/clock.js";
+import type { FrameConnection, FrameConnectionDeps } from "./frame-transport.js";
 
-export type FrameHandlers = {
-  readonly [K in GatewayFrame["kind"]]: (frame: Extract<GatewayFrame, { kind: K }>) => void;
-};
-
-export interface GatewayConnectionDeps {
+export interface GatewayConnectionDeps extends FrameConnectionDeps {
   readonly url: string;
   readonly clock: WorkerClock;
-  readonly hello: Uint8Array;
-  readonly handlers: FrameHandlers;
-  /** Once, with what is known of the reason. */
-  readonly onClosed: (reason: string) => void;
   readonly onBrokenFrame: (problem: string) => void;
 }
 
@@ -29,7 +22,7 @@ const FRAME_BYTES_MAX = LIMITS.runStateBytesMax + 2 * LIMITS.stepResultBytesMax;
 /** WebSocket close code for a frame that breaks the protocol. */
 const BROKEN_FRAME = 4400;
 
-export class GatewayConnection {
+export class GatewayConnection implements FrameConnection {
   readonly #deps: GatewayConnectionDeps;
   readonly #socket: WebSocket;
   readonly #whenClosed: Promise<void>;
@@ -45,7 +38,7 @@ export class GatewayConnection {
       perMessageDeflate: false,
     });
     this.#socket.on("open", () => {
-      this.#socket.send(deps.hello);
+      this.#socket.send(encodeFrame(deps.hello));
       this.#after(WELCOME_TIMEOUT_MS, () => this.terminate("the gateway did not answer the hello"));
     });
     this.#socket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
@@ -61,18 +54,15 @@ export class GatewayConnection {
     });
   }
 
-  /** Queues one frame. */
-  send(frame: Uint8Array): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(frame);
+  send(frame: WorkerFrame): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(encodeFrame(frame));
   }
 
-  /** Cuts the connection; `onClosed` follows. */
   terminate(reason?: string): void {
     if (reason !== undefined) this.#reason = reason;
     this.#socket.terminate();
   }
 
-  /** Sends what is queued, then closes. */
   async close(): Promise<void> {
     const cancel = this.#deps.clock.after(CLOSE_TIMEOUT_MS, () => this.#socket.terminate());
     this.#socket.close(1000, "the worker closes");

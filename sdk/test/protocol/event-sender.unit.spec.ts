@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Eddy, eventType, SendError } from "../../src/index.js";
 import { backoffMs } from "../../src/protocol/backoff.js";
-import { EventSender, GENERATED_IDS_HEADER, SEND_TRIES_MAX } from "../../src/protocol/event-sender.js";
+import { EventSender, SEND_TRIES_MAX } from "../../src/protocol/event-sender.js";
+import { GENERATED_IDS_HEADER, HttpDelivery } from "../../src/protocol/http-delivery.js";
 
 interface Call {
   readonly url: string;
@@ -31,8 +32,7 @@ function sender(answers: readonly (Answer | typeof echo)[]) {
     return new Response(text, { status: answer.status, ...(answer.headers ? { headers: answer.headers } : {}) });
   }) as unknown as typeof globalThis.fetch;
   const events = new EventSender({
-    url: "http://gateway/e/key",
-    fetch,
+    delivery: new HttpDelivery({ url: "http://gateway/e/key", fetch }),
     known: new Map(),
     sleep: async (ms) => void slept.push(ms),
     random: () => 1 - Number.EPSILON,
