@@ -75,6 +75,9 @@ export function areSettled(members: readonly Joined[], partitions: number = PART
 }
 
 /** By partition the member that has it. */
-export function ownersAmong(members: readonly Joined[]): readonly (Joined | undefined)[] {
-  return Array.from({ length: PARTITIONS }, (_, p) => members.find(({ listener }) => listener.assigned.includes(p)));
+export function ownersAmong(
+  members: readonly Joined[],
+  partitions: number = PARTITIONS,
+): readonly (Joined | undefined)[] {
+  return Array.from({ length: partitions }, (_, p) => members.find(({ listener }) => listener.assigned.includes(p)));
 }
