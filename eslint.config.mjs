@@ -112,7 +112,10 @@ export default defineConfig(
     rules: { "no-console": "error" },
   },
   {
-    files: ["**/*.mjs", "examples/**/*.ts", "**/test/**/*.ts", "**/*.spec.ts", "engine/sim/**/*.ts", "bench/**/*.ts"],
+    files: [
+      ...["**/*.mjs", "examples/**/*.ts", "**/test/**/*.ts", "**/*.spec.ts"],
+      ...["e2e/**/*.ts", "engine/sim/**/*.ts", "bench/**/*.ts"],
+    ],
     rules: {
       // Parsed JSON and untyped events are `any`; tests, scripts and examples use them as they come.
       "no-template-curly-in-string": "off",

@@ -1,34 +1,28 @@
-/** An engine in this process, on either world, with a worker beside it: what the promise tests play on. */
+/**
+ * What the promise tests play on: engines in this process, and workers and senders beside them. On memory and embedded
+ * it is one of each; on Kafka two engines, a worker over Kafka and one over the second engine's gateway, and senders by
+ * every way, in a namespace of its own. Whatever a test sends or asks goes round them.
+ */
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readEngineConfig, startEngine, type Engine } from "@eddy/engine";
+import { readEngineConfig, readKafkaConfig, startEngine, type Engine } from "@eddy/engine";
 import type { RunSummary } from "@eddy/schemas";
 import { connect, Eddy, type ConnectOptions } from "@eddy/sdk";
+import { inject } from "vitest";
+import { PATIENCE_MS, until } from "./until.js";
 
-export type WorldKind = "memory" | "embedded";
-export const WORLDS: readonly WorldKind[] = ["memory", "embedded"];
+export type WorldKind = "memory" | "embedded" | "kafka";
+/** Those that need no broker. */
+export const LOCAL_WORLDS: readonly WorldKind[] = ["memory", "embedded"];
 
 type Functions = ConnectOptions["apps"][number]["functions"];
 type Worker = Awaited<ReturnType<typeof connect>>;
+type EventToSend = Parameters<Eddy["send"]>[0];
 
-/** How long a condition may take before the test fails, in ms of real time. */
-const PATIENCE_MS = 20_000;
-
-/** Waits for a condition, never for a time. @throws Error naming what did not come true. */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | null> | T | null,
-  patienceMs = PATIENCE_MS,
-): Promise<T> {
-  const end = Date.now() + patienceMs;
-  for (;;) {
-    const found = await probe();
-    if (found !== null && found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`did not come true within ${patienceMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+const PARTITIONS = 4;
+const APP = "shop";
 
 export interface TimelineEntry {
   readonly kind: string;
@@ -36,61 +30,128 @@ export interface TimelineEntry {
   readonly eventId?: string;
 }
 
+/** An engine's place: it keeps its data and its port over a restart. */
+interface Site {
+  readonly dataDir: string;
+  engine: Engine;
+}
+
+/** Gives the items one after the other, from the first one again after the last. */
+function round<T>(items: readonly T[]): () => T {
+  let next = 0;
+  return () => items[next++ % items.length] as T;
+}
+
+/** How everybody of a world on Kafka finds it. */
+interface OnKafka {
+  readonly brokers: readonly string[];
+  readonly namespace: string;
+}
+
 export class World {
+  /** Defines functions. */
+  readonly client: Eddy;
+  readonly #sites: readonly Site[];
+  readonly #kafka: OnKafka | null;
+  readonly #more: Record<string, unknown>;
+  readonly #senders: readonly Eddy[];
+  readonly #nextSender: () => Eddy;
+  readonly #nextSite: () => Site;
+  readonly #workers: Worker[] = [];
+
   private constructor(
     readonly kind: WorldKind,
-    readonly dataDir: string,
-    public engine: Engine,
-    readonly client: Eddy,
-  ) {}
-  #workers: Worker[] = [];
+    sites: readonly Site[],
+    kafka: OnKafka | null,
+    more: Record<string, unknown>,
+  ) {
+    this.#sites = sites;
+    this.#kafka = kafka;
+    this.#more = more;
+    this.#senders = sites.map(({ engine }) => new Eddy({ id: APP, baseUrl: engine.url }));
+    if (kafka !== null) this.#senders = [...this.#senders, new Eddy({ id: APP, kafka })];
+    this.client = this.#senders[0] as Eddy;
+    this.#nextSender = round(this.#senders);
+    this.#nextSite = round(sites);
+  }
 
+  /** @param more engine options */
   static async start(kind: WorldKind, more: Record<string, unknown> = {}): Promise<World> {
-    const dataDir = await mkdtemp(join(tmpdir(), "eddy-e2e-"));
-    const engine = await World.#engine(kind, dataDir, 0, more);
-    return new World(kind, dataDir, engine, new Eddy({ id: "shop", baseUrl: engine.url }));
-  }
-  static #engine(kind: WorldKind, dataDir: string, port: number, more: Record<string, unknown>): Promise<Engine> {
-    const options = { port, partitions: 4, dataDir, inMemory: kind === "memory", logLevel: "silent", ...more };
-    return startEngine(readEngineConfig(options, {}));
+    const kafka = kind === "kafka" ? { brokers: inject("kafkaBrokers"), namespace: uniqueNamespace() } : null;
+    const sites = Array.from({ length: kafka === null ? 1 : 2 }, async () => {
+      const dataDir = await mkdtemp(join(tmpdir(), "eddy-e2e-"));
+      return { dataDir, engine: await openEngine(kind, { dataDir, port: 0, kafka }, more) };
+    });
+    return new World(kind, await Promise.all(sites), kafka, more);
   }
 
-  async work(functions: Functions, more: Partial<ConnectOptions> = {}): Promise<Worker> {
+  /** Connects a worker by each way that this world has. */
+  async work(functions: Functions, more: Partial<ConnectOptions> = {}): Promise<void> {
     const apps = [{ client: this.client, functions }];
-    const worker = await connect({ apps, baseUrl: this.engine.url, handleShutdownSignals: false, ...more });
-    this.#workers.push(worker);
-    return worker;
+    const last = this.#sites.at(-1) as Site;
+    const ways: Partial<ConnectOptions>[] = [{ baseUrl: last.engine.url }];
+    if (this.#kafka !== null) ways.push({ kafka: this.#kafka });
+    const connecting = ways.map((way) => connect({ apps, handleShutdownSignals: false, ...way, ...more }));
+    for (const connected of await Promise.allSettled(connecting)) {
+      if (connected.status === "rejected") throw connected.reason as Error;
+      this.#workers.push(connected.value);
+    }
   }
 
-  /** Embedded only: closes the engine and opens it again on its data, at the same port. */
-  async restart(): Promise<void> {
-    const port = Number(new URL(this.engine.url).port);
-    await this.engine.close();
-    this.engine = await World.#engine(this.kind, this.dataDir, port, {});
+  /**
+   * Not in memory: closes all engines and opens them again at their ports.
+   * @param wiped the first engine's data is deleted in between; on Kafka alone, where it is not the only copy
+   */
+  async restart({ wiped = false } = {}): Promise<void> {
+    const ports = this.#sites.map(({ engine }) => Number(new URL(engine.url).port));
+    await Promise.all(this.#sites.map(({ engine }) => engine.close()));
+    if (wiped) await rm((this.#sites[0] as Site).dataDir, { recursive: true });
+    const opening = this.#sites.map(async (site, i) => {
+      const place = { dataDir: site.dataDir, port: ports[i] as number, kafka: this.#kafka };
+      site.engine = await openEngine(this.kind, place, this.#more);
+    });
+    await Promise.all(opening);
   }
 
+  get url(): string {
+    return this.#nextSite().engine.url;
+  }
   async get<T>(path: string): Promise<T> {
-    const response = await fetch(this.engine.url + path);
+    const response = await this.#ask(path);
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   }
-  async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-    const options = { method: "POST", headers: { "content-type": "application/json", ...headers } };
-    return fetch(this.engine.url + path, { ...options, body: typeof body === "string" ? body : JSON.stringify(body) });
+  /** While a partition moves from one engine to another, nobody can answer for it; whoever asks is told to come back. */
+  #ask(path: string): Promise<Response> {
+    if (this.#sites.length === 1) return fetch(this.url + path);
+    return until(`there is an answer to GET ${path}`, async () => {
+      const response = await fetch(this.url + path);
+      return response.status === 503 && response.headers.has("retry-after") ? null : response;
+    });
+  }
+  async post(path: string, body: unknown): Promise<Response> {
+    const options = { method: "POST", headers: { "content-type": "application/json" } };
+    return fetch(this.url + path, { ...options, body: typeof body === "string" ? body : JSON.stringify(body) });
   }
   async advance(by: string): Promise<void> {
     const response = await this.post("/dev/clock/advance", { by });
     if (!response.ok) throw new Error(`advance: ${response.status} ${await response.text()}`);
   }
-  async send(name: string, data: Record<string, unknown>, id?: string): Promise<string> {
-    const { ids } = await this.client.send({ name, data, ...(id === undefined ? {} : { id }) });
-    return ids[0] as string;
+
+  /** Each call by the next of this world's senders. @returns the ids */
+  async sendAll(events: EventToSend): Promise<readonly string[]> {
+    return (await this.#nextSender().send(events)).ids;
   }
+  async send(name: string, data: Record<string, unknown>, id?: string): Promise<string> {
+    const [sent] = await this.sendAll({ name, data, ...(id === undefined ? {} : { id }) });
+    return sent as string;
+  }
+
   async runsOf(eventId: string): Promise<RunSummary[]> {
     return (await this.get<{ data: RunSummary[] }>(`/v1/events/${encodeURIComponent(eventId)}/runs`)).data;
   }
   /** The one run that the event started, once it has ended. */
-  ended(eventId: string, patienceMs?: number): Promise<RunSummary> {
+  ended(eventId: string, patienceMs = PATIENCE_MS): Promise<RunSummary> {
     const probe = async (): Promise<RunSummary | null> => {
       const [run] = await this.runsOf(eventId);
       return run !== undefined && run.status !== "Running" ? run : null;
@@ -112,7 +173,27 @@ export class World {
 
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
-    await this.engine.close();
-    await rm(this.dataDir, { recursive: true, force: true });
+    await Promise.all(this.#senders.map((sender) => sender.close()));
+    await Promise.all(this.#sites.map(({ engine }) => engine.close()));
+    await Promise.all(this.#sites.map(({ dataDir }) => rm(dataDir, { recursive: true, force: true })));
   }
+}
+
+/** No other test has it, so that they share brokers without seeing each other. */
+export function uniqueNamespace(): string {
+  return `t${randomUUID().slice(0, 8)}`;
+}
+
+interface Place {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly kafka: OnKafka | null;
+}
+
+function openEngine(kind: WorldKind, place: Place, more: Record<string, unknown>): Promise<Engine> {
+  const { dataDir, port, kafka } = place;
+  const options = { port, partitions: PARTITIONS, dataDir, logLevel: "silent", ...more };
+  if (kafka === null) return startEngine(readEngineConfig({ ...options, inMemory: kind === "memory" }, {}));
+  const onKafka = { ...options, ...kafka, dev: true, host: "127.0.0.1" };
+  return startEngine(readKafkaConfig({ options: onKafka, environment: {} }));
 }

@@ -10,6 +10,7 @@ import type { ClusterOptions, KafkaCluster, KafkaNode } from "./cluster.js";
 import { freePorts } from "./free-ports.js";
 import { formatStorage, javaDistribution } from "./java-distribution.js";
 import type { JavaDistribution } from "./java-distribution.js";
+import { Reaper } from "./reaper.js";
 
 const START_MS_MAX = 90_000;
 const STARTED = /Kafka Server started/g;
@@ -158,35 +159,5 @@ class JavaNode implements KafkaNode {
 
   #signal(signal: NodeJS.Signals): void {
     if (this.#process?.kill(signal) !== true) throw new Error(`broker ${this.id} does not run`);
-  }
-}
-
-/**
- * A small process that outlives this one by a moment: when this one is gone, however it ended, it ends the brokers that
- * are left by their pids and removes their data.
- */
-class Reaper {
-  readonly #process: ChildProcess;
-
-  constructor(directory: string) {
-    const script = join(import.meta.dirname, "reaper.mjs");
-    this.#process = spawn(process.execPath, [script, directory], {
-      stdio: ["pipe", "ignore", "ignore"],
-      detached: true,
-    });
-    this.#process.unref();
-  }
-
-  started({ pid }: ChildProcess): void {
-    if (pid !== undefined) this.#process.stdin?.write(`+${pid}\n`);
-  }
-
-  ended({ pid }: ChildProcess): void {
-    if (pid !== undefined) this.#process.stdin?.write(`-${pid}\n`);
-  }
-
-  /** All is ended already. */
-  dismiss(): void {
-    this.#process.stdin?.end("done\n");
   }
 }

@@ -2,120 +2,28 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readEngineConfig, startEngine, type Engine } from "@eddy/engine";
-import { connect, Eddy, type WorkerConnection } from "@eddy/sdk";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import cartAbandonment from "../src/cart-abandonment.js";
-import { sentReminders } from "../src/mail.js";
+import { readEngineConfig, startEngine } from "@eddy/engine";
+import { connect, Eddy } from "@eddy/sdk";
+import { playThrough, type Stage } from "./play-through.js";
 
-const PATIENCE_MS = 20_000;
-
-let dataDir = "";
-let engine: Engine;
-let worker: WorkerConnection;
-let shop: Eddy;
-
-beforeEach(async () => {
-  sentReminders.length = 0;
-  dataDir = await mkdtemp(join(tmpdir(), "eddy-cart-"));
-  engine = await startEngine(readEngineConfig({ port: 0, dataDir, logLevel: "silent" }, {}));
-  shop = new Eddy({ id: "shop", baseUrl: engine.url });
-  const apps = [{ client: shop, functions: [cartAbandonment] }];
-  worker = await connect({ apps, baseUrl: engine.url, handleShutdownSignals: false });
-});
-afterEach(async () => {
-  await worker.close();
-  await engine.close();
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-interface Run {
-  readonly run_id: string;
-  readonly status: "Running" | "Completed" | "Failed" | "Cancelled";
-}
-
-async function call<T>(path: string, body?: unknown): Promise<T> {
-  const json = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(engine.url + path, body === undefined ? {} : json);
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as T;
-}
-const skip = (by: string): Promise<unknown> => call("/dev/clock/advance", { by });
-
-/** Asks again until the answer is yes, for a bounded time. */
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + PATIENCE_MS;
-  while (!(await isTrue())) {
-    if (Date.now() > end) throw new Error(`did not come true within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-const runOf = async (eventId: string): Promise<Run | undefined> =>
-  (await call<{ data: Run[] }>(`/v1/events/${eventId}/runs`)).data[0];
-const has = (eventId: string, status: Run["status"]): Promise<void> =>
-  until(`the run of ${eventId} is ${status}`, async () => (await runOf(eventId))?.status === status);
-/** The run has begun to wait: from now on its 24 hours count. */
-const waits = (eventId: string): Promise<void> =>
-  until(`the run of ${eventId} waits`, async () => {
-    const run = await runOf(eventId);
-    if (run === undefined) return false;
-    const { data } = await call<{ data: { kind: string }[] }>(`/v1/runs/${run.run_id}/timeline`);
-    return data.some(({ kind }) => kind === "waitStarted");
-  });
-
-const added = (cart: string) => ({
-  name: "cart/product.added" as const,
-  data: { cart_id: cart },
-  user: { email: "ada@example.com" },
-});
-const reminder = (cart: string) => ({ email: "ada@example.com", cart });
-
-describe("cart abandonment", () => {
-  it("sends one reminder after 24 hours, and not before", async () => {
-    const { ids } = await shop.send(added("c1"));
-    const [id = ""] = ids;
-    await waits(id);
-    await skip("23h");
-    expect((await runOf(id))?.status).toBe("Running");
-    expect(sentReminders).toEqual([]);
-    await skip("1h");
-    await has(id, "Completed");
-    expect(sentReminders).toEqual([reminder("c1")]);
-  });
-
-  it("sends none after a purchase of this cart; another cart's purchase does not count", async () => {
-    const { ids } = await shop.send([added("bought"), added("left")]);
-    const [bought = "", left = ""] = ids;
-    await waits(bought);
-    await waits(left);
-    await shop.send({ name: "cart/purchased", data: { cart_id: "bought" } });
-    await has(bought, "Completed");
-    await skip("24h");
-    await has(left, "Completed");
-    expect(sentReminders).toEqual([reminder("left")]);
-  });
-
-  it("sends one after a burst of 20 adds in one request: the last add counts", async () => {
-    const { ids } = await shop.send(Array.from({ length: 20 }, () => added("c1")));
-    const last = ids.at(-1) ?? "";
-    for (const id of ids.slice(0, -1)) await has(id, "Cancelled");
-    await waits(last);
-    await skip("24h");
-    await has(last, "Completed");
-    expect(sentReminders).toEqual([reminder("c1")]);
-  });
-
-  it("counts 24 hours from the last add", async () => {
-    const [first = ""] = (await shop.send(added("c1"))).ids;
-    await waits(first);
-    await skip("12h");
-    const [second = ""] = (await shop.send(added("c1"))).ids;
-    await waits(second);
-    await skip("23h");
-    await has(first, "Cancelled");
-    expect(sentReminders).toEqual([]);
-    await skip("1h");
-    await has(second, "Completed");
-    expect(sentReminders).toEqual([reminder("c1")]);
-  });
+playThrough(async (functions): Promise<Stage> => {
+  const dataDir = await mkdtemp(join(tmpdir(), "eddy-shop-"));
+  const engine = await startEngine(readEngineConfig({ port: 0, dataDir, logLevel: "silent" }, {}));
+  const client = new Eddy({ id: "shop", baseUrl: engine.url });
+  const apps = [{ client, functions }];
+  const worker = await connect({ apps, baseUrl: engine.url, handleShutdownSignals: false });
+  return {
+    send: async (events) => (await client.send(events)).ids,
+    call: async <T>(path: string, body?: unknown): Promise<T> => {
+      const json = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+      const response = await fetch(engine.url + path, body === undefined ? {} : json);
+      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+      return (await response.json()) as T;
+    },
+    close: async () => {
+      await worker.close();
+      await engine.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
 });

@@ -1,4 +1,4 @@
-// Ends brokers whose starter is gone. Reads lines from stdin until that closes: "+<pid>" for a broker that was started,
+// Ends processes whose starter is gone. Reads lines from stdin until that closes: "+<pid>" for one that was started,
 // "-<pid>" for one that has ended (its number may be another process's by now), "done" when there is nothing to do.
 import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";

@@ -1,0 +1,24 @@
+import type { Eddy } from "@eddy/sdk";
+import type { Entry, Ledger } from "./ledger.js";
+
+export const APP = "shop";
+
+/**
+ * A step, a wait for a purchase, and a reminder where there was none; it writes down what it does.
+ * @param timeout of the wait
+ */
+export function shopFlow(client: Eddy, ledger: Ledger, timeout: string) {
+  return client.createFunction({ id: "flow", triggers: [{ event: "added" }] }, async ({ event, step, runId }) => {
+    const write = (what: Entry["what"], stepId: string): void =>
+      ledger.write({ what, runId, stepId, n: event.data.n as number, atMs: Date.now() });
+    const once = async (stepId: string): Promise<void> => {
+      await step.run(stepId, () => write("began", stepId));
+      write("recorded", stepId);
+    };
+    await once("look-up");
+    const bought = await step.waitForEvent("bought", { event: "bought", match: "data.n", timeout });
+    if (bought !== null) return "bought";
+    await once("remind");
+    return "reminded";
+  });
+}

@@ -1,0 +1,4 @@
+import { describe } from "vitest";
+import { boundedMemory } from "./suites/bounded-memory.js";
+
+describe("on kafka", () => boundedMemory("kafka"));
