@@ -26,7 +26,7 @@ export function devMessage(url: string, config: EngineConfig): string {
 export function kafkaMessage(url: string, config: KafkaEngineConfig): string {
   const { brokers, namespace, partitions, dev, ssl, sasl } = config;
   const kafka = { brokers, ...(namespace === "default" ? {} : { namespace }) };
-  const security = [...(ssl === false ? [] : ["ssl"]), ...(sasl === undefined ? [] : ["sasl"])];
+  const security = [...(ssl === undefined ? [] : ["ssl"]), ...(sasl === undefined ? [] : ["sasl"])];
   const more = security.length === 0 ? "" : `, with ${security.join(" and ")}`;
   const skip = `\n  Skip 24 hours         ${POST} ${url}/dev/clock/advance -d '{"by":"24h"}'`;
   return `

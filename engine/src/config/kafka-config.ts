@@ -13,10 +13,11 @@ const NAMESPACE = /^[A-Za-z0-9_-]{1,100}$/;
 const ADDRESS = /^.+:\d{1,5}$/;
 const PARTITIONS = { dev: 4, production: 64 } as const;
 
-const brokerList = z.union([
-  z.array(z.string()),
-  z.string().transform((text) => text.split(",").map((address) => address.trim())),
-]);
+/** The environment and the command line have text alone. */
+const brokerList = z.preprocess(
+  (given) => (typeof given === "string" ? given.split(",").map((address) => address.trim()) : given),
+  z.array(z.string().regex(ADDRESS, "expected host:port")).min(1),
+);
 
 /** The content of a file that the configuration names. */
 const pemFile = z.string().transform((path, context) => {
@@ -29,13 +30,22 @@ const pemFile = z.string().transform((path, context) => {
   }
 });
 
-const tls = z
-  .strictObject({ ca: pemFile.optional(), cert: pemFile.optional(), key: pemFile.optional() })
+const certificates = z
+  .strictObject(
+    { ca: pemFile.optional(), cert: pemFile.optional(), key: pemFile.optional() },
+    { error: ({ code }) => (code === "invalid_type" ? "expected true, false, or files: ca, cert, key" : undefined) },
+  )
   .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
     message: "cert and key belong together: give both, or none",
     path: ["cert"],
     when: () => true,
   });
+
+/** true: with the certificates that Node trusts. */
+const tls = z.preprocess((given) => {
+  if (given === true || given === "true") return {};
+  return given === false || given === "false" ? undefined : given;
+}, certificates.optional());
 
 const sasl = z.strictObject({
   mechanism: z
@@ -51,7 +61,7 @@ const schema = z
   .strictObject({
     ...commonFields,
     /** Bootstrap addresses, host:port. In the environment and on the command line with commas between. Since 0.2. */
-    brokers: brokerList.pipe(z.array(z.string().regex(ADDRESS, "expected host:port")).min(1)),
+    brokers: brokerList,
     /** Engines, workers and senders of one namespace share topics and nothing else. Since 0.2. */
     namespace: z.string().regex(NAMESPACE, "expected letters, digits, _ and -, at most 100").default("default"),
     /** A namespace to try things in: its clock may be moved, one copy of the data is enough. Since 0.2. */
@@ -72,7 +82,7 @@ const schema = z
     /** Copies that have a record when it is acknowledged. Not with `dev`. Since 0.2. */
     minInsyncReplicas: count(1, 32_767).default(2),
     /** true, or files of certificates: ca, cert, key. Since 0.2. */
-    ssl: z.union([flag, tls]).default(false),
+    ssl: tls,
     /** mechanism (plain, scram-sha-256, scram-sha-512), username, password. Since 0.2. */
     sasl: sasl.optional(),
   })

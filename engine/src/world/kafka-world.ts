@@ -40,14 +40,14 @@ function optionsOf(config: KafkaEngineConfig, { clock, logger }: WorldDeps): Kaf
     dev,
     replicationFactor,
     minInsyncReplicas,
-    ssl: ssl === false ? undefined : ssl === true ? true : tlsOf(ssl),
+    ssl: ssl === undefined ? undefined : tlsOf(ssl),
     sasl: sasl as KafkaLogOptions["sasl"],
     clock,
     logger,
   };
 }
 
-function tlsOf({ ca, cert, key }: Exclude<KafkaEngineConfig["ssl"], boolean>): KafkaLogOptions["ssl"] {
+function tlsOf({ ca, cert, key }: NonNullable<KafkaEngineConfig["ssl"]>): KafkaLogOptions["ssl"] {
   return {
     ...(ca === undefined ? {} : { ca: [ca] }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
