@@ -25,7 +25,7 @@ import type { Verdict } from "./kafka-errors.js";
 
 export interface KafkaGroupMemberDeps {
   readonly client: KafkaClient;
-  readonly coordinator: GroupCoordinator;
+  readonly coordinator: Pick<GroupCoordinator, keyof GroupCoordinator>;
   readonly times: GroupTimes;
   readonly spec: GroupSpec;
   readonly listener: GroupListener;
