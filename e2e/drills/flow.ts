@@ -6,13 +6,17 @@ export const APP = "shop";
 /**
  * A step, a wait for a purchase, and a reminder where there was none; it writes down what it does.
  * @param timeout of the wait
+ * @param stepMs how long a step takes, in ms of real time: what is killed should be at work
  */
-export function shopFlow(client: Eddy, ledger: Ledger, timeout: string) {
+export function shopFlow(client: Eddy, ledger: Ledger, timeout: string, stepMs = 0) {
   return client.createFunction({ id: "flow", triggers: [{ event: "added" }] }, async ({ event, step, runId }) => {
     const write = (what: Entry["what"], stepId: string): void =>
       ledger.write({ what, runId, stepId, n: event.data.n as number, atMs: Date.now() });
     const once = async (stepId: string): Promise<void> => {
-      await step.run(stepId, () => write("began", stepId));
+      await step.run(stepId, async () => {
+        write("began", stepId);
+        if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
+      });
       write("recorded", stepId);
     };
     await once("look-up");

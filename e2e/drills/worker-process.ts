@@ -11,12 +11,13 @@ export interface WorkerPlan {
   readonly way: Pick<ConnectOptions, "baseUrl" | "kafka">;
 }
 
+const STEP_MS = 100;
 const { ledger, timeout, way } = JSON.parse(process.argv[2] ?? "") as WorkerPlan;
 // The other end of the pipe is the drill.
 process.stdin.resume().on("end", () => process.exit(1));
 
 const client = new Eddy({ id: APP, ...way });
-const functions = [shopFlow(client, new Ledger(ledger), timeout)];
+const functions = [shopFlow(client, new Ledger(ledger), timeout, STEP_MS)];
 const worker = await connect({ apps: [{ client, functions }], ...way, slots: 200 });
 console.log("ready");
 await worker.closed;
