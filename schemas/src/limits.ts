@@ -1,5 +1,10 @@
 /** Every size, count and length that Eddy bounds, in one place. Names put the unit last; `Max` bounds are inclusive. */
 export const LIMITS = {
+  /**
+   * One record that we write, whatever is in it, in bytes with its key: a row, an effect, a history entry, a report.
+   * Kafka takes up to 6 MiB; the bounds below keep everything that users can make large under this one.
+   */
+  recordBytesMax: 5.5 * 1_048_576,
   /** Events in one HTTP request. */
   eventsPerRequestMax: 5_000,
   /** One event, as JSON text in UTF-8 bytes. */
@@ -9,10 +14,14 @@ export const LIMITS = {
   eventNameCharsMax: 256,
   eventIdCharsMax: 256,
   stepIdCharsMax: 256,
+  appCharsMax: 128,
+  runIdCharsMax: 64,
+  cancelReasonCharsMax: 1_024,
   functionsPerAppMax: 1_000,
-  /** Configuration of one app, and of all apps of a namespace: characters of JSON. */
+  /** Configuration of one app: characters of JSON. */
   configBytesMax: 1_048_576,
-  registryBytesMax: 16 * 1_048_576,
+  /** All apps of a namespace as they are registered: bytes of JSON. One row of each partition. */
+  registryBytesMax: 5 * 1_048_576,
   /** Listened-to paths of former registrations of an app that senders still route by. */
   retiredWaitsMax: 1_000,
   triggersPerFunctionMax: 10,
@@ -21,9 +30,12 @@ export const LIMITS = {
   retriesMax: 20,
   stepsPerRunMax: 1_000,
   stepResultBytesMax: 4 * 1_048_576,
-  /** What a run keeps: its event, its results, what it waits for. One row, which Kafka takes up to 6 MiB. */
+  /** What a run keeps: its event, its results, what it waits for, and their names. One row, counted at its largest. */
   runStateBytesMax: 5 * 1_048_576,
-  /** A run that keeps no more than this is sent whole each time: whoever gets it need not ask for what it lacks. */
+  /**
+   * A run whose event and settled steps come to no more than this is sent whole each time: whoever gets it need not ask
+   * for what it lacks.
+   */
   wholeRequestBytesMax: 4 * 1_024,
   /** Sleep or wait, in milliseconds: 366 days. */
   timeoutMsMax: 366 * 86_400_000,
@@ -36,6 +48,8 @@ export const LIMITS = {
   subscriptionsPerKeyMax: 20_000,
   /** Event ids in one row of a time bucket. */
   idsPerChunkMax: 256,
+  /** Deliveries of one app that are still to be swept; more share a sweep with the one before. */
+  sweepsPerAppMax: 1_000,
   /** Runs examined by one sweep of expired deliveries. */
   sweepRunsMax: 500,
   partitionsMax: 4_096,

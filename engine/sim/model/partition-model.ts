@@ -47,11 +47,12 @@ export const engineError = (name: string): ErrorShape => ({ name, message: "", s
 
 type DispatchReason = Extract<HistoryEntry, { kind: "runDispatched" }>["reason"];
 
-/** Bytes of user data that a run keeps. */
+/** What a request that leaves nothing out comes to, as the engine counts it: ids at three bytes a character. */
 function sizeOf(run: ModelRun): number {
-  const sizes = [...run.memo.values()].map(
-    ({ data, error }) => (data?.length ?? 0) + (error === null ? 0 : error.message.length + (error.stack?.length ?? 0)),
-  );
+  const sizes = [...run.memo.values()].map(({ stepId, data, error }) => {
+    const text = error === null ? "" : error.name + error.message + (error.stack ?? "");
+    return 136 + 3 * stepId.length + (data?.length ?? 0) + Buffer.byteLength(text);
+  });
   return sizes.reduce((sum, size) => sum + size, run.trigger.payload.length);
 }
 

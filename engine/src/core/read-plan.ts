@@ -7,7 +7,7 @@ import { functionsOf, partitionRowOf } from "./draft.js";
 import type { Input, Moment } from "./inputs.js";
 import { isEligible } from "./match/lookback.js";
 import { eventPlanOf } from "./route/event-plan.js";
-import { stateBytes } from "./run/state-size.js";
+import { stateBytes, takenBytes } from "./run/state-size.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
@@ -113,8 +113,8 @@ function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
   const { routeKeys, idKeys, candidates } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
   for (const idKey of idKeys) plan.index(idIndexKey(idKey));
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
-  plan.row(idsKey(event.idFrom, bucket, chunk));
-  plan.row(idsKey(event.idFrom, bucket, chunk + 1));
+  const lastChunk = chunk + Math.ceil(idKeys.length / LIMITS.idsPerChunkMax);
+  for (let at = chunk; at <= lastChunk; at++) plan.row(idsKey(event.idFrom, bucket, at));
   let endings = false;
   for (const routeKey of routeKeys) if (planListeners(plan, event, routeKey)) endings = true;
   const openings = new Map<string, number>();
@@ -135,15 +135,15 @@ function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: stri
     for (const { runId, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
       if (purpose === "cancel") endings = true;
       const run = plan.row(runKey(runId));
-      if (endings || (run != null && mayGrowTooLarge(run, event.payload.length))) plan.ending(runId);
+      if (endings || (run != null && mayGrowTooLarge(run, event))) plan.ending(runId);
     }
   }
   return endings;
 }
 
-/** Then the event ends the run. Rows near the limit are few; a rough sum will do, as long as it is not too small. */
-function mayGrowTooLarge(run: Row<"run">, bytes: number): boolean {
-  return stateBytes(run) + bytes > LIMITS.runStateBytesMax;
+/** Then the event ends the run. */
+function mayGrowTooLarge(run: Row<"run">, event: InboxRecordOf<"event">): boolean {
+  return stateBytes(run) + takenBytes(event) > LIMITS.runStateBytesMax;
 }
 
 function planReport(plan: Plan, report: StepReport): void {

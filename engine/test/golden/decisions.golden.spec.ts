@@ -4,7 +4,7 @@
  * stay until no state of it is left. `npm run golden` writes the file anew.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { digestOf, encodeHistory, encodeStepRequest, LEASE_MS, offset } from "@eddy/schemas";
+import { digestOf, encodeHistory, encodeStepRequest, LEASE_MS, LIMITS, offset } from "@eddy/schemas";
 import { expect, it } from "vitest";
 import { LOGIC_VERSION } from "../../src/core/core.js";
 import { completed, done, failedOp, fn, HOUR, Scenario, waitOp } from "../core/scenario.js";
@@ -25,7 +25,7 @@ function step(s: Scenario, random: (below: number) => number): void {
   const afterMs = [0, 1, 1_000, LEASE_MS, HOUR, 25 * HOUR][random(6)] as number;
   const k = `k${random(3)}`;
   const request = s.requests.at(-1 - random(4));
-  switch (random(9)) {
+  switch (random(10)) {
     case 0:
     case 1:
       return void s.send(["added", "bought", "asked", "answered"][random(4)] as string, { k }, { afterMs });
@@ -42,6 +42,8 @@ function step(s: Scenario, random: (below: number) => number): void {
       const running = s.runs.map(({ runId, invocation }) => ({ runId, invocation: Math.max(1, invocation.no) }));
       return (s.apply({ kind: "heartbeat", app: "shop", running }, afterMs), undefined);
     }
+    case 6:
+      return request === undefined ? undefined : s.declined(request);
     default:
       if (request !== undefined) report(s, request, random, afterMs);
   }
@@ -60,7 +62,8 @@ function report(
   const error = { name: "Error", message: "x", stack: null };
   switch (random(6)) {
     case 0:
-      return s.report(request, [completed(id, random(9))], null, afterMs);
+      // On both sides of what is sent whole.
+      return s.report(request, [completed(id, "r".repeat(random(2) * LIMITS.wholeRequestBytesMax))], null, afterMs);
     case 1:
       return s.report(request, [waitOp(trigger, id, name, "data.k", 5 * HOUR)], undefined, afterMs);
     case 2:
@@ -74,7 +77,7 @@ function report(
   }
 }
 
-function trace(): string[] {
+function trace(): { readonly digests: string[]; readonly s: Scenario } {
   const key = { match: "data.k" };
   const s = new Scenario([
     fn({
@@ -99,15 +102,18 @@ function trace(): string[] {
     effects = s.effects.length;
     digests.push(digestOf(...[...s.rowBytes()].flat(), ...bytes));
   }
-  return digests;
+  return { digests, s };
 }
 
 it("decides the same log in the same way as ever", () => {
-  const now = trace();
+  const { digests: now, s } = trace();
   if (process.env["EDDY_WRITE_GOLDEN"] === "1") writeFileSync(FILE, `${JSON.stringify(now, null, 1)}\n`);
   const golden = JSON.parse(readFileSync(FILE, "utf8")) as string[];
   expect(golden).toHaveLength(RECORDS);
   expect(new Set(golden).size).toBeGreaterThan(RECORDS / 2);
+  const reasons = new Set(s.historyOf("runDispatched").map(({ reason }) => reason));
+  expect([...reasons].sort()).toEqual(["declined", "leaseLost", "resume", "retry", "start"]);
+  expect(new Set(s.requests.map(({ event }) => event === null)).size, "some go whole, some in part").toBe(2);
   const at = now.findIndex((digest, i) => digest !== golden[i]);
   expect(at, `record ${at} of the script is decided otherwise: raise LOGIC_VERSION`).toBe(-1);
 });

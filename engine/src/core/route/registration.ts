@@ -1,6 +1,5 @@
 /** Registrations: inbox 0 numbers them, every partition applies them in that order. */
 import {
-  configBytes,
   configDigest,
   LIMITS,
   type AppConfig,
@@ -10,6 +9,7 @@ import {
   type RegisteredApp,
 } from "@eddy/schemas";
 import { partitionRowOf, type Draft } from "../draft.js";
+import { utf8Bytes } from "../utf8.js";
 
 export function onRegister(draft: Draft, { app, functions }: AppConfig): void {
   const { partition, partitions } = draft.moment;
@@ -18,19 +18,13 @@ export function onRegister(draft: Draft, { app, functions }: AppConfig): void {
     return;
   }
   const { apps } = draft.functions();
-  const others = apps
-    .filter((known) => known.app !== app)
-    .reduce((sum, known) => sum + configBytes(known.functions), 0);
-  if (others + configBytes(functions) > LIMITS.registryBytesMax) {
-    draft.reject("REGISTRY_FULL", `all apps together have at most ${LIMITS.registryBytesMax} bytes of configuration`);
-    return;
-  }
   const version = draft.partitionRow().registrations + 1;
   const retired = retiredBy(
     apps.find((known) => known.app === app),
     functions,
   );
   const config: RegisteredApp = { app, version, digest: configDigest(app, functions), functions, retired };
+  if (isFull(draft, config)) return;
   draft.emit({ kind: "RegistrationNumbered", version });
   draft.effect({ kind: "PublishRegistry", key: `app/${app}`, entry: { kind: "app", config } });
   for (let to = 0; to < partitions; to++) {
@@ -53,8 +47,31 @@ function retiredBy(former: RegisteredApp | undefined, functions: readonly Functi
   return [...retired.values()].slice(0, LIMITS.retiredWaitsMax);
 }
 
+/** Registered apps are immutable, and each comes back with every other's registration. A memo: it changes no answer. */
+const sizes = new WeakMap<RegisteredApp, number>();
+
+function registeredBytes(config: RegisteredApp): number {
+  const bytes = sizes.get(config) ?? utf8Bytes(JSON.stringify(config));
+  sizes.set(config, bytes);
+  return bytes;
+}
+
+/** All apps are one row. @returns true where there is no room: the registration is refused. */
+function isFull(draft: Draft, config: RegisteredApp): boolean {
+  const others = draft.functions().apps.filter((known) => known.app !== config.app);
+  const bytes = others.reduce((sum, known) => sum + registeredBytes(known), registeredBytes(config));
+  if (bytes <= LIMITS.registryBytesMax) return false;
+  const detail = `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is `;
+  draft.reject("REGISTRY_FULL", detail + LIMITS.registryBytesMax);
+  return true;
+}
+
 /** A repeat is known by its source mark and dropped. */
 export function onRegistered(draft: Draft, { config, source }: InboxRecordOf<"registered">): void {
+  if (source.partition !== 0) {
+    draft.reject("NOT_INBOX_ZERO", `registrations are numbered by inbox 0, this one by ${source.partition}`);
+    return;
+  }
   const mark = partitionRowOf(draft).marks.find((m) => m.partition === source.partition);
   const seen =
     mark !== undefined &&
@@ -68,6 +85,7 @@ export function onRegistered(draft: Draft, { config, source }: InboxRecordOf<"re
     draft.reject("STALE_REGISTRATION", `version ${config.version} is not above ${draft.functions().version}`);
     return;
   }
+  if (isFull(draft, config)) return;
   draft.emit({ kind: "FunctionsRegistered", config });
   const { partition } = draft.moment;
   draft.effect({

@@ -2,7 +2,7 @@
 import { LIMITS, type StepRequest } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import type { Row } from "../state/view.js";
-import { stateBytes } from "./state-size.js";
+import { carriedBytes } from "./state-size.js";
 
 export type DispatchReason = "start" | "resume" | "retry" | "leaseLost" | "declined";
 
@@ -46,7 +46,7 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
 
 /** Another worker gets it, or the same one lacks something, or it is small enough not to wonder who has what. */
 function goesWhole(run: Row<"run">, reason: DispatchReason): boolean {
-  return reason === "leaseLost" || reason === "declined" || stateBytes(run) <= LIMITS.wholeRequestBytesMax;
+  return reason === "leaseLost" || reason === "declined" || carriedBytes(run) <= LIMITS.wholeRequestBytesMax;
 }
 
 /** The next invocation re-enters the handler, and tries the steps whose time has come. */

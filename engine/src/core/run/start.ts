@@ -5,6 +5,7 @@ import type { Candidate } from "../route/event-plan.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
 import { foreignKeyError } from "./foreign.js";
+import { stateTooLarge } from "./state-size.js";
 import { openSubscription } from "./subscribe.js";
 
 export function startRun(draft: Draft, candidate: Candidate, event: InboxRecordOf<"event">): void {
@@ -37,6 +38,8 @@ export function startRun(draft: Draft, candidate: Candidate, event: InboxRecordO
   const dueAtMs = Math.max(nowMs, event.tsMs);
   const started = { runId, functionId, atMs: nowMs, eventId: event.id, eventName: event.name, dueAtMs };
   draft.effect({ kind: "RecordHistory", entry: { kind: "runStarted", ...started } });
+  const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
+  if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
   for (const { purpose, match, value, routeKey, timeout } of candidate.declared) {
     if (partitionOf(value, partitions) !== partition) {
       endRun(draft, draft.run(runId), { kind: "failed", error: foreignKeyError(match) });

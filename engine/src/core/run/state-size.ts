@@ -1,15 +1,44 @@
-import { LIMITS, type ErrorShape } from "@eddy/schemas";
+/**
+ * How large a run is. Its row is one record of the changelog, and a request that goes whole is one record of its steps
+ * topic, so both must stay below LIMITS.recordBytesMax whatever a user's code does. What is counted here is never less
+ * than what the codec writes: texts that may be long are measured, short ones count as much as they can take.
+ */
+import { LIMITS, type ErrorShape, type MemoEntry, type RunRow } from "@eddy/schemas";
 import { engineError } from "../draft.js";
 import type { Row } from "../state/view.js";
+import { UNIT_BYTES_MAX, utf8Bytes } from "../utf8.js";
 
-/** Bytes of user data that a run's row holds: its event, and what its steps and waits have settled with. */
-export function stateBytes(run: Row<"run">): number {
-  let bytes = run.event.payload.length;
-  for (const { data, error } of run.memo) {
-    bytes += data?.length ?? 0;
-    if (error !== null) bytes += error.message.length + (error.stack?.length ?? 0);
-  }
+/** A row's numbers and field names, and all texts of which it has one: ids, names. */
+const ROW_BYTES_MAX = 4_096;
+/** Numbers, enums, route key and field names of one thing in a list. */
+const ITEM_BYTES_MAX = 128;
+/** A text's or a list's own header. */
+const HEADER_BYTES_MAX = 8;
+
+/** Errors and events are immutable and long, and a row is measured often. Memos: they change no answer. */
+const errorSizes = new WeakMap<ErrorShape, number>();
+const eventSizes = new WeakMap<RunRow["event"], number>();
+
+/** Bytes of a request that leaves nothing out, at most; but for its fixed part, and for what is pending. */
+export function carriedBytes({ event, memo }: Pick<RunRow, "event" | "memo">): number {
+  let bytes = event.payload.length;
+  for (const entry of memo) bytes += entryBytes(entry);
   return bytes;
+}
+
+/** Bytes of the run's row, at most. */
+export function stateBytes(run: Row<"run">): number {
+  const { pending, subscriptions, attempts, taken } = run;
+  let bytes = ROW_BYTES_MAX + carriedBytes(run) + keyBytes(run) + subscriptions.length * ITEM_BYTES_MAX;
+  for (const item of pending) bytes += ITEM_BYTES_MAX + (item.kind === "start" ? 0 : idBytes(item.stepId ?? ""));
+  for (const [stepId] of attempts) bytes += ITEM_BYTES_MAX + idBytes(stepId);
+  for (const eventId of taken) bytes += idBytes(eventId);
+  return bytes;
+}
+
+/** By how much a run's row grows, at most, when a wait of it gets this event. */
+export function takenBytes(event: { readonly id: string; readonly payload: Uint8Array }): number {
+  return ITEM_BYTES_MAX + event.payload.length + idBytes(event.id);
 }
 
 /** A run's row must stay small enough for the log. @returns null while it is. */
@@ -18,7 +47,34 @@ export function stateTooLarge(run: Row<"run">): ErrorShape | null {
   if (bytes <= LIMITS.runStateBytesMax) return null;
   return engineError(
     "RunStateTooLargeError",
-    `the results of this run's steps and waits come to ${bytes} bytes, the limit is ${LIMITS.runStateBytesMax}; ` +
-      "let steps return references to large data, not the data",
+    `this run's event, the results of its steps and waits, and what it waits for come to ${bytes} bytes, ` +
+      `the limit is ${LIMITS.runStateBytesMax}; let steps return references to large data, not the data`,
   );
+}
+
+function entryBytes({ stepId, data, error }: MemoEntry): number {
+  return ITEM_BYTES_MAX + idBytes(stepId) + (data?.length ?? 0) + (error === null ? 0 : errorBytes(error));
+}
+
+function errorBytes(error: ErrorShape): number {
+  const known = errorSizes.get(error);
+  if (known !== undefined) return known;
+  const bytes = utf8Bytes(error.name) + utf8Bytes(error.message) + utf8Bytes(error.stack ?? "");
+  errorSizes.set(error, bytes);
+  return bytes;
+}
+
+/** The event's match values, and the one that places the run. */
+function keyBytes({ event, anchor }: Row<"run">): number {
+  const known = eventSizes.get(event);
+  if (known !== undefined) return known;
+  let bytes = utf8Bytes(anchor);
+  for (const [path, value] of event.values) bytes += 2 * HEADER_BYTES_MAX + utf8Bytes(path) + utf8Bytes(value);
+  eventSizes.set(event, bytes);
+  return bytes;
+}
+
+/** Ids are short: they are not measured. */
+function idBytes(id: string): number {
+  return HEADER_BYTES_MAX + id.length * UNIT_BYTES_MAX;
 }

@@ -50,7 +50,9 @@ export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } 
   },
   RequestsDelivered: (rows, { app, mark, dueAtMs }) => {
     const key = deliveryKey(app);
-    const sweeps = rows.get(key)?.sweeps ?? [];
+    const open = rows.get(key)?.sweeps ?? [];
+    // Some leases then last a little longer, until the first sweep is over.
+    const sweeps = open.length < LIMITS.sweepsPerAppMax ? open : open.slice(0, -1);
     rows.put(key, { sweeps: [...sweeps, { mark: { offset: mark.offset, index: mark.index }, dueAtMs }] });
   },
   DeliverySwept: (rows, { app, untilMs, againAtMs }) => {

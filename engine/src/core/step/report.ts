@@ -22,6 +22,7 @@ import { deadlineOf } from "../timer/deadline.js";
 import { stateTooLarge } from "../run/state-size.js";
 import { openSubscription } from "../run/subscribe.js";
 import { runKey } from "../state/keys.js";
+import type { Row } from "../state/view.js";
 import { retryAtMs } from "./retry.js";
 
 type OpOf<K extends StepOp["kind"]> = Extract<StepOp, { kind: K }>;
@@ -56,7 +57,7 @@ function applyOp(draft: Draft, runId: string, op: StepOp): void {
     if (open.kind !== "retry" || op.kind !== "stepCompleted") return;
     draft.emit({ kind: "PendingClosed", runId, no: open.no });
   }
-  if (memo.length + pending.length >= LIMITS.stepsPerRunMax) {
+  if (!hasRoomFor(draft.run(runId), op.stepId)) {
     fail(draft, runId, engineError("TooManyStepsError", `a run has at most ${LIMITS.stepsPerRunMax} steps`));
     return;
   }
@@ -70,6 +71,16 @@ function applyOp(draft: Draft, runId: string, op: StepOp): void {
     case "waitRequested":
       return onWaitRequested(draft, runId, op);
   }
+}
+
+/** Steps of a run are those that are settled, open, or failed and tried again: may it have this one too? */
+function hasRoomFor({ memo, pending, attempts }: Row<"run">, stepId: string): boolean {
+  if (memo.length + pending.length + attempts.length < LIMITS.stepsPerRunMax) return true;
+  const open = new Set(attempts.map(([id]) => id));
+  for (const item of pending) if (item.kind !== "start") open.add(item.stepId ?? "");
+  open.delete("");
+  open.delete(stepId);
+  return memo.length + open.size < LIMITS.stepsPerRunMax;
 }
 
 function onStepCompleted(draft: Draft, runId: string, { stepId, data }: OpOf<"stepCompleted">): void {
@@ -167,12 +178,18 @@ function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepRepo
   draft.emit({ kind: "InvocationEnded", runId });
   switch (outcome.kind) {
     case "returned":
-      return end(draft, runId, { kind: "completed", data: outcome.data });
+      return onReturned(draft, runId, outcome.data);
     case "threw":
       return onThrew(draft, runId, outcome);
     case "suspended":
       return onSuspended(draft, runId);
   }
+}
+
+function onReturned(draft: Draft, runId: string, data: Uint8Array): void {
+  if (data.length <= LIMITS.stepResultBytesMax) return end(draft, runId, { kind: "completed", data });
+  const message = `the handler returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
+  fail(draft, runId, engineError("RunResultTooLargeError", message));
 }
 
 function onThrew(draft: Draft, runId: string, how: Failure & { readonly error: ErrorShape }): void {
