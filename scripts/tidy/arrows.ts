@@ -76,7 +76,7 @@ export const ROOMS: readonly Room[] = [
     packages: true,
     node: true,
   },
-  { at: "engine/test/", imports: [E, C, "engine/sim/", "schemas/"], packages: true, node: true, byPath: true },
+  { at: "engine/test/", imports: [E, C, "engine/sim/", "schemas/", "scripts/kafka/"], packages: true, node: true, byPath: true },
   // Kafka is judged by the same contract suites as the engine's logs; tests of failover end brokers and bring them back.
   {
     at: "clients/test/",
@@ -86,7 +86,14 @@ export const ROOMS: readonly Room[] = [
     byPath: true,
   },
   { at: "schemas/test/", imports: ["schemas/"], packages: true, node: true },
-  { at: "sdk/test/", imports: ["sdk/", "schemas/", C], packages: true, node: true },
+  // Workers over Kafka are tried on a log in memory, and against engines on a broker.
+  {
+    at: "sdk/test/",
+    imports: ["sdk/", "schemas/", C, `${E}adapters/memory/`, "scripts/kafka/"],
+    packages: true,
+    node: true,
+    byPath: true,
+  },
   { at: "examples/", imports: ["sdk/"], packages: true, node: true },
   { at: "bench/", imports: ["engine/", "clients/", "sdk/", "schemas/"], packages: true, node: true, byPath: true },
   {

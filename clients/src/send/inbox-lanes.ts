@@ -28,10 +28,17 @@ export const BATCH_RECORDS_MAX = 5_000;
 const QUEUED_BYTES_MAX = 256 * 1_048_576;
 /** What a record costs beside its key and value. */
 const RECORD_OVERHEAD_BYTES = 64;
-/** Pauses before the tries of one batch after the first, in ms: about 3 s in all, then the calls fail. */
-const RETRY_PAUSES_MS = [50, 100, 200, 400, 800, 1_500] as const;
+/**
+ * A batch is tried again while its oldest call is younger than this, in ms. A log that has tried for longer by itself, as
+ * the one on Kafka does for 10 s, is not asked again: the caller is to hear of it.
+ */
+const RETRY_MS_MAX = 3_000;
+/** Pause before the second try, in ms; it doubles. */
+const RETRY_PAUSE_MS = 50;
 
 interface Call {
+  /** When it came, in ms by the clock. */
+  readonly sinceMs: number;
   /** Records not yet acknowledged. */
   open: number;
   failed: boolean;
@@ -53,12 +60,14 @@ function bytesOf({ key, value }: NewRecord): number {
 
 export class InboxLanes {
   readonly partitions: number;
+  readonly #clock: Clock;
   readonly #lanes: readonly Lane[];
   readonly #closing = new AbortController();
   #queuedBytes = 0;
 
   constructor(deps: InboxLanesDeps) {
     this.partitions = deps.partitions;
+    this.#clock = deps.clock;
     setMaxListeners(deps.partitions, this.#closing.signal); // Each lane may be in a pause.
     this.#lanes = Array.from(
       { length: deps.partitions },
@@ -69,7 +78,8 @@ export class InboxLanes {
   /**
    * Appends `records` (not empty) in their order. Resolves when the log has all of them.
    * A try whose outcome is unknown is repeated: receivers must be able to drop repeats.
-   * @throws TransientError after about 3 s of failing, or at once when too much is waiting; BadRecordError, FencedError.
+   * @throws TransientError after about 3 s of failing, or when the log gives up if that takes longer (Kafka: 10 s, and
+   * little more for those who wait behind); at once when too much is waiting; BadRecordError, FencedError.
    */
   append(partition: number, records: readonly NewRecord[]): Promise<void> {
     const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
@@ -81,7 +91,8 @@ export class InboxLanes {
     if (lane === undefined) return Promise.reject(new RangeError(`there is no inbox partition ${partition}`));
     this.#queuedBytes += bytes;
     return new Promise((resolve, reject) => {
-      lane.add(records, { open: records.length, failed: false, alone: false, resolve, reject });
+      const sinceMs = this.#clock.nowMs();
+      lane.add(records, { sinceMs, open: records.length, failed: false, alone: false, resolve, reject });
     });
   }
 
@@ -124,7 +135,7 @@ class Lane {
       const batch = this.#takeBatch();
       if (batch.length === 0) continue;
       try {
-        await this.#appendWithRetries(batch.map(({ record }) => record));
+        await this.#appendWithRetries(batch);
         for (const { call } of batch) if (--call.open === 0) call.resolve();
         this.#release(batch);
       } catch (error) {
@@ -156,16 +167,18 @@ class Lane {
     return batch;
   }
 
-  async #appendWithRetries(records: readonly NewRecord[]): Promise<void> {
+  async #appendWithRetries(batch: readonly Entry[]): Promise<void> {
     const { log, clock, meter, topic } = this.#deps;
-    for (let failures = 0; ; failures += 1) {
+    const records = batch.map(({ record }) => record);
+    const giveUpAtMs = Math.min(...batch.map(({ call }) => call.sinceMs)) + RETRY_MS_MAX;
+    for (let pauseMs = RETRY_PAUSE_MS; ; pauseMs *= 2) {
       try {
         await log.append(topic, this.#partition, records);
         meter.count("eddy_inbox_appended_records_total", records.length);
         return;
       } catch (error) {
-        const pauseMs = RETRY_PAUSES_MS[failures];
-        if (!(error instanceof TransientError) || pauseMs === undefined || this.#closing.aborted) throw error;
+        const isLast = this.#closing.aborted || clock.nowMs() + pauseMs > giveUpAtMs;
+        if (!(error instanceof TransientError) || isLast) throw error;
         await clock.sleep(pauseMs, this.#closing);
       }
     }

@@ -1,5 +1,5 @@
 /** Several processes that hand out the steps of one app: who has which partition, and what a change of hands does. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { offset } from "@eddy/schemas";
 import { LINGER_MS } from "../../../clients/src/dispatch/group-membership.js";
 import { StepDispatcher } from "../../../clients/src/dispatch/step-dispatcher.js";
@@ -53,6 +53,7 @@ describe("step dispatchers that share an app", () => {
   });
 
   it("leave some seconds after the last worker went, and stay for one that comes back", async () => {
+    const joins = vi.spyOn(d.world.groups, "join");
     const other = await another();
     const worker = d.worker("w", 1);
     d.worker("o", 1, other);
@@ -65,6 +66,7 @@ describe("step dispatchers that share an app", () => {
     const back = d.worker("w", 1);
     await linger();
     expect(d.dispatcher.partitions).toEqual(before);
+    expect(joins).toHaveBeenCalledTimes(2);
     back.session.detach();
     await linger();
     expect(d.dispatcher.partitions).toEqual([]);
@@ -264,7 +266,7 @@ describe("a step dispatcher in a group that moves on without it", () => {
     expect(worker.given().slice(1)).toEqual([`${runOn(0, 1)}/1`, `${runOn(0, 2)}/1`]);
   });
 
-  it("re-reads where another process committed while it was away, and says `delivered` for what that one lost", async () => {
+  it("re-reads where another committed while it was away, and says `delivered` for what that one lost", async () => {
     const first = await d.request(runOn(0, 1));
     await until("the first", () => worker.given().length === 1);
     groups.beforeCommit = fenced;

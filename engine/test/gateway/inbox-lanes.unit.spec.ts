@@ -98,6 +98,17 @@ describe("inbox lanes", () => {
     expect(await stored(0)).toEqual(["a", "c"]);
   });
 
+  it("does not ask a log again that has been trying for long by itself", async () => {
+    let tries = 0;
+    w.log.beforeAppend = () => {
+      tries += 1;
+      w.clock.advance(15_000);
+      throw new TransientError("no broker answered for 15 s");
+    };
+    await expect(w.lanes.append(0, [record("a")])).rejects.toThrow(TransientError);
+    expect(tries).toBe(1);
+  });
+
   it("does not let one bad record fail the calls that shared its batch", async () => {
     const release = hold();
     const first = w.lanes.append(0, [record("first")]);
