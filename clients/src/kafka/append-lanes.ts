@@ -7,9 +7,12 @@
  * One at a time, because a retry is recognised by its sequence numbers: two batches under way could get the same ones,
  * and the broker would drop the second as a repeat of the first. For the same reason a lane takes a new producer id
  * after a failure: whether the broker has used the numbers is not known then.
+ *
+ * Patience is bounded for who waits, not only for a batch: once a batch has run out of it, those behind it in the lane
+ * are tried shortly, until one of them gets through.
  */
 import { offset } from "@eddy/schemas";
-import { BadRecordError } from "../errors/codes.js";
+import { BadRecordError, TransientError } from "../errors/codes.js";
 import type { Appended, NewRecord } from "../ports/log.js";
 import type { Purpose } from "./cluster-view.js";
 import type { KafkaClient } from "./kafka-client.js";
@@ -32,6 +35,12 @@ interface Call {
 
 /** Connections to each broker: it works on one request of a connection at a time, and an append waits for followers. */
 const CONNECTIONS = 4;
+/** How long an append goes on trying, in ms: longer than most failovers take, and as long as a sender may be kept waiting. */
+const PATIENCE_MS = 10_000;
+/** Of those behind one that ran out of patience. */
+const TROUBLED_PATIENCE_MS = 1_000;
+/** How long ago a failure still says something about the next append, in ms. */
+const TROUBLE_MS = 10_000;
 /** Of no use without transactions, but asked for. */
 const TRANSACTION_MS_MAX = 60_000;
 
@@ -61,7 +70,10 @@ export class AppendLanes {
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
       const purpose: Purpose = `produce-${this.#lanes.size % CONNECTIONS}`;
-      const producerIds = { shared: () => this.#sharedProducerId(), fresh: () => this.#newProducerId() };
+      const producerIds: ProducerIds = {
+        shared: (patienceMs) => this.#sharedProducerId(patienceMs),
+        fresh: (patienceMs) => this.#newProducerId(patienceMs),
+      };
       lane = new Lane(this.#client, to, purpose, producerIds);
       this.#lanes.set(name, lane);
     }
@@ -69,17 +81,17 @@ export class AppendLanes {
   }
 
   /** Sequence numbers count per partition, so that all lanes may have the same producer id. */
-  #sharedProducerId(): Promise<ProducerId> {
-    this.#shared ??= this.#newProducerId().catch((error: unknown) => {
+  #sharedProducerId(patienceMs: number): Promise<ProducerId> {
+    this.#shared ??= this.#newProducerId(patienceMs).catch((error: unknown) => {
       this.#shared = null;
       throw error;
     });
     return this.#shared;
   }
 
-  async #newProducerId(): Promise<ProducerId> {
-    const failing = { doing: "give out a producer id", fields: {} };
-    const { producerId, producerEpoch } = await this.#client.onAnyBroker("InitProducerId", failing, (broker) =>
+  async #newProducerId(patienceMs: number): Promise<ProducerId> {
+    const trying = { doing: "give out a producer id", fields: {}, patienceMs };
+    const { producerId, producerEpoch } = await this.#client.onAnyBroker("InitProducerId", trying, (broker) =>
       broker.initProducerId({ transactionTimeout: TRANSACTION_MS_MAX }),
     );
     return { id: BigInt(producerId), epoch: producerEpoch };
@@ -87,8 +99,8 @@ export class AppendLanes {
 }
 
 interface ProducerIds {
-  shared(): Promise<ProducerId>;
-  fresh(): Promise<ProducerId>;
+  shared(patienceMs: number): Promise<ProducerId>;
+  fresh(patienceMs: number): Promise<ProducerId>;
 }
 
 class Lane {
@@ -101,6 +113,8 @@ class Lane {
   #producer: ProducerId | null = null;
   #sequence = 0;
   #hasFailed = false;
+  /** When a batch last ran out of patience, with none stored since; null: never. */
+  #troubledAtMs: number | null = null;
 
   constructor(client: KafkaClient, to: Destination, purpose: Purpose, producerIds: ProducerIds) {
     this.#client = client;
@@ -123,12 +137,14 @@ class Lane {
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const calls = this.#queue.splice(0, this.#gathered());
+      const sinceMs = this.#client.clock.nowMs();
       try {
         this.#client.checkOpen();
         await this.#send(calls);
       } catch (error) {
         this.#producer = null;
         this.#hasFailed = true;
+        if (error instanceof TransientError) this.#noteTrouble(sinceMs);
         for (const { reject } of calls) reject(error);
       }
     }
@@ -149,10 +165,18 @@ class Lane {
 
   async #send(calls: readonly Call[]): Promise<void> {
     const records = calls.flatMap((call) => call.records);
-    const { id, epoch } = (this.#producer ??= await this.#newProducer());
-    const producer = { id, epoch, sequence: this.#sequence, transactional: false };
-    const production = { to: this.#to, records, producer, transactionalId: null, purpose: this.#purpose };
-    const { baseOffset, appendTimeMs } = await produce(this.#client, production);
+    const patienceMs = this.#patienceMs();
+    const sinceMs = this.#client.clock.nowMs();
+    const { id, epoch } = (this.#producer ??= await this.#newProducer(patienceMs));
+    const { baseOffset, appendTimeMs } = await produce(this.#client, {
+      to: this.#to,
+      records,
+      producer: { id, epoch, sequence: this.#sequence, transactional: false },
+      transactionalId: null,
+      purpose: this.#purpose,
+      patienceMs: Math.max(patienceMs - (this.#client.clock.nowMs() - sinceMs), 0),
+    });
+    this.#troubledAtMs = null;
     this.#sequence = nextSequence(this.#sequence, records.length);
     let at = baseOffset;
     for (const call of calls) {
@@ -161,8 +185,22 @@ class Lane {
     }
   }
 
-  async #newProducer(): Promise<ProducerId> {
+  get #isTroubled(): boolean {
+    return this.#troubledAtMs !== null && this.#client.clock.nowMs() - this.#troubledAtMs < TROUBLE_MS;
+  }
+
+  #patienceMs(): number {
+    return Math.min(this.#client.patienceMs, this.#isTroubled ? TROUBLED_PATIENCE_MS : PATIENCE_MS);
+  }
+
+  /** A failure that came soon may have reasons of its own. @param sinceMs when the batch was begun */
+  #noteTrouble(sinceMs: number): void {
+    const nowMs = this.#client.clock.nowMs();
+    if (this.#isTroubled || nowMs - sinceMs >= TROUBLED_PATIENCE_MS) this.#troubledAtMs = nowMs;
+  }
+
+  async #newProducer(patienceMs: number): Promise<ProducerId> {
     this.#sequence = 0;
-    return this.#hasFailed ? this.#producerIds.fresh() : this.#producerIds.shared();
+    return this.#hasFailed ? this.#producerIds.fresh(patienceMs) : this.#producerIds.shared(patienceMs);
   }
 }

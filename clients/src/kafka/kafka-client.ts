@@ -19,6 +19,11 @@ export interface KafkaClientDeps {
   readonly patienceMs: number;
 }
 
+/** What is tried, and for how long where that is not the client's own patience. */
+export interface Trying extends Failing {
+  readonly patienceMs?: number;
+}
+
 export class KafkaClient {
   readonly cluster: ClusterView;
   readonly clock: Clock;
@@ -49,7 +54,7 @@ export class KafkaClient {
 
   /** Tries go on until the patience ends. @param topics whose leaders are looked up when one is not where we thought */
   persist<T>(
-    failing: Failing,
+    trying: Trying,
     action: (attempt: number) => Promise<T>,
     topics: readonly string[] = [],
     refresh?: (verdict: Verdict) => void,
@@ -58,10 +63,10 @@ export class KafkaClient {
     return this.#unlessClosed(
       persist(
         {
-          ...failing,
           clock,
           patienceMs,
           signal,
+          ...trying,
           refresh: async (verdict) => {
             refresh?.(verdict);
             if (verdict === "leader") await this.cluster.refresh(topics);
@@ -73,8 +78,8 @@ export class KafkaClient {
   }
 
   /** Each try on another broker: one may be cut off from the controller. */
-  onAnyBroker<T>(name: string, failing: Failing, request: (broker: KafkaJsBroker) => Promise<T>): Promise<T> {
-    return this.persist(failing, async () => {
+  onAnyBroker<T>(name: string, trying: Trying, request: (broker: KafkaJsBroker) => Promise<T>): Promise<T> {
+    return this.persist(trying, async () => {
       const link = this.cluster.anyLink();
       try {
         return await link.ask(name, this.requestMsMax, request);
@@ -88,11 +93,11 @@ export class KafkaClient {
   /** On the coordinator of a group or transactional id, which is looked up again when it moved. */
   onCoordinator<T>(
     { kind, id }: { readonly kind: CoordinatorKind; readonly id: string },
-    failing: Failing,
+    trying: Trying,
     request: (link: BrokerLink, attempt: number) => Promise<T>,
   ): Promise<T> {
     return this.persist(
-      failing,
+      trying,
       async (attempt) => request(await this.cluster.coordinatorLink(kind, id), attempt),
       [],
       (verdict) => {

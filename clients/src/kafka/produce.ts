@@ -15,6 +15,8 @@ import type { ProducedPartition } from "./requests.js";
 const DUPLICATE_SEQUENCE_NUMBER = 46;
 /** Of a request's time: the broker is to tell us that its followers are slow before we give up its connection. */
 const FOLLOWERS_SHARE = 0.8;
+/** What a request gets when patience is about to end. */
+const LAST_REQUEST_MS = 1_000;
 
 export interface Destination {
   readonly topic: string;
@@ -28,18 +30,28 @@ export interface Production {
   readonly transactionalId: string | null;
   /** Which of the leader's connections carries it. */
   readonly purpose: Purpose;
+  /** How long to go on trying, in ms; default: as long as the client does. */
+  readonly patienceMs?: number;
 }
 
 /** @throws what the port promises; see `portError` */
 export async function produce(client: KafkaClient, given: Production): Promise<ProducedPartition> {
   const { to, records, producer, transactionalId, purpose } = given;
-  const batch = encodeBatch(records, producer, client.clock.nowMs());
-  const timeoutMs = Math.round(client.requestMsMax * FOLLOWERS_SHARE);
+  const { clock, cluster, requestMsMax } = client;
+  const batch = encodeBatch(records, producer, clock.nowMs());
+  const timeoutMs = Math.round(requestMsMax * FOLLOWERS_SHARE);
   const request = produceRequest({ ...to, batch, transactionalId, timeoutMs });
-  const failing = { doing: `append to ${to.topic}/${to.partition}`, fields: { ...to, records: records.length } };
-  return client.persist(failing, async () => {
-    const link = client.cluster.leaderLink(to.topic, to.partition, purpose);
-    const answers = await link.call(request, client.requestMsMax);
+  const patienceMs = given.patienceMs ?? client.patienceMs;
+  const trying = {
+    doing: `append to ${to.topic}/${to.partition}`,
+    fields: { ...to, records: records.length },
+    patienceMs,
+  };
+  const giveUpAtMs = clock.nowMs() + patienceMs;
+  return client.persist(trying, async () => {
+    const link = cluster.leaderLink(to.topic, to.partition, purpose);
+    const leftMs = Math.max(giveUpAtMs - clock.nowMs(), LAST_REQUEST_MS);
+    const answers = await link.call(request, Math.min(leftMs, requestMsMax));
     const answer = soleAnswer(answers, to);
     failOn(answer.errorCode, answer.errorMessage);
     return answer;

@@ -1,5 +1,5 @@
 /** Answers of brokers that get lost: nothing acknowledged is missing, nothing is there twice. */
-import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { TransientError } from "../../src/errors/codes.js";
 import type { Log } from "../../src/ports/log.js";
 import {
@@ -35,6 +35,28 @@ describe("when answers get lost", () => {
   const changelog = async () => (await readAll(other, CHANGELOG)).map(entryOf);
 
   describe("an append", () => {
+    it.each(["kill", "pause"] as const)(
+      "is given up soon for all who wait, while brokers are away (%s)",
+      async (away) => {
+        await log.append(INBOX.name, 0, records("before"));
+        faults[away]();
+        const since = Date.now();
+        const failed = async (value: string): Promise<number> => {
+          await expect(log.append(INBOX.name, 0, records(value))).rejects.toThrow(TransientError);
+          return Date.now() - since;
+        };
+        const first = failed("first");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const behind = failed("behind");
+        expect(await first).toBeLessThan(1_500 + 1_000);
+        expect(await behind).toBeLessThan((await first) + 2_500);
+        const later = Date.now() - since;
+        expect((await failed("later")) - later).toBeLessThan(2_500);
+        faults.heal();
+        await vi.waitFor(() => log.append(INBOX.name, 0, records("after")), { timeout: 10_000 });
+        expect((await inbox()).at(-1)).toBe("after");
+      },
+    );
     it("is repeated, and stored once", async () => {
       faults.loseAnswers(REQUEST.produce, 3);
       expect((await log.append(INBOX.name, 0, records("a", "b"))).baseOffset).toBe(0);
