@@ -6,7 +6,7 @@ import { Company, passed, type Trouble } from "./company.js";
 const RUNS = Number(process.env["EDDY_SCALE_RUNS"] ?? 3_000);
 const SETTLE_MS = 10_000;
 /** A partition that moves in an orderly way stands still for no longer than this. */
-const PAUSE_MS_MAX = 15_000;
+const PAUSE_MS_MAX = 10_000;
 
 let cluster: KafkaCluster;
 beforeAll(async () => {
