@@ -56,11 +56,15 @@ export function readConfig<T>({ schema, sources, secret }: Reading<T>): Readonly
   }
   const parsed = schema.safeParse(given);
   if (parsed.success) return Object.freeze(parsed.data);
-  const problems = parsed.error.issues.map(({ path, message }) => {
-    const keys = path.map(String);
-    const isShown = !secret.includes(keys[0] ?? "");
+  const problems = parsed.error.issues.flatMap((issue) => {
+    const keys = issue.path.map(String);
+    if (issue.code === "unrecognized_keys") {
+      // Without its value: it may be a secret under a name that is misspelt.
+      return issue.keys.map((key) => `${nameIn(names, [...keys, key])}: is not a key of the configuration`);
+    }
+    const isShown = keys.length > 0 && !secret.includes(keys[0] ?? "");
     const value = isShown ? valueAt(given, keys) : undefined;
-    return `${nameIn(names, keys)}: ${message}${value === undefined ? "" : ` (got ${JSON.stringify(value)})`}`;
+    return `${nameIn(names, keys)}: ${issue.message}${value === undefined ? "" : ` (got ${JSON.stringify(value)})`}`;
   });
   throw new ConfigError(`the configuration has problems:\n  ${problems.join("\n  ")}`, { problems });
 }

@@ -58,7 +58,7 @@ export function handleError(
   const answer = requestErrorOf(error);
   if (answer.code === "INTERNAL") {
     logger.error({ err: error, method: request.method, path: pathOf(request) }, "a request failed");
-  } else if (answer.status >= 500) {
+  } else if (answer.status >= 500 && !(error instanceof RequestError)) {
     logger.warn({ err: error, method: request.method, path: pathOf(request) }, "a request could not be served");
   }
   return answerError(reply, answer);

@@ -1,46 +1,15 @@
 /** The command `eddy dev` as a process: what it says, and how it ends. Needs the build, as `npm test` makes it. */
-import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit-codes.js";
+import { CliProcess } from "./cli-process.js";
 import { eventually } from "./fixtures.js";
 
-const CLI = fileURLToPath(new URL("../../dist/cli/eddy.js", import.meta.url));
-
-class Process {
-  out = "";
-  err = "";
-  /** Exit code, or the signal that ended it. */
-  ended: number | string | null = null;
-  readonly child: ChildProcess;
-
-  constructor(args: readonly string[], environment: Record<string, string> = {}) {
-    const env = { PATH: process.env["PATH"], ...environment };
-    this.child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
-    this.child.stdout?.on("data", (data: Buffer) => (this.out += data.toString()));
-    this.child.stderr?.on("data", (data: Buffer) => (this.err += data.toString()));
-    // "close" comes when its output is complete, too.
-    this.child.on("close", (code, signal) => (this.ended = code ?? signal));
-  }
-  /** Waits for the start message. @returns the URL. */
-  async url(): Promise<string> {
-    const [, url] = await eventually("the start message", () => {
-      if (this.ended !== null) throw new Error(`ended with ${this.ended}: ${this.err}`);
-      return /ready at (http:\S+)/.exec(this.out);
-    });
-    return url as string;
-  }
-  end(): Promise<number | string> {
-    return eventually("the end", () => this.ended !== null && String(this.ended)).then(Number);
-  }
-}
-
 let dataDir: string;
-let started: Process[];
+let started: CliProcess[];
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "eddy-cli-"));
   started = [];
@@ -51,12 +20,12 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-function eddy(args: readonly string[], environment?: Record<string, string>): Process {
-  const one = new Process(args, environment);
+function eddy(args: readonly string[], environment?: Record<string, string>): CliProcess {
+  const one = new CliProcess(args, environment);
   started.push(one);
   return one;
 }
-const dev = (...args: string[]): Process => eddy(["dev", "--port", "0", "--data-dir", dataDir, ...args]);
+const dev = (...args: string[]): CliProcess => eddy(["dev", "--port", "0", "--data-dir", dataDir, ...args]);
 const advance = (url: string): Promise<Response> =>
   fetch(`${url}/dev/clock/advance`, {
     method: "POST",

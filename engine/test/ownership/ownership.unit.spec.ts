@@ -93,7 +93,7 @@ describe("ownership", () => {
     expect(logger.of("error")).toEqual([]);
   });
 
-  it("G7: what one applied is there when the other takes over, and nothing is left to repeat after a good-bye", async () => {
+  it("G7: what one applied is there when the other takes over, after a good-bye with nothing left to repeat", async () => {
     const a = engine("a");
     await a.join("http://a");
     await until("running", () => runningOf(a).length === PARTITIONS);

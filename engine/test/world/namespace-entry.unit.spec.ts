@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { decodeRegistry } from "@eddy/schemas";
+import { agreeOnNamespace } from "../../src/world/namespace-entry.js";
+import { ConfigError, TransientError } from "../../../clients/src/errors/codes.js";
+import { RegistryView, type Namespace } from "../../../clients/src/registry/registry-view.js";
+import { PARTITIONS, recordsOf, TOPICS, until, world, type World } from "../gateway/fixtures.js";
+
+describe("the entry of a namespace", () => {
+  let w: World;
+  let views: RegistryView[];
+  beforeEach(async () => {
+    w = await world();
+    views = [];
+  });
+  afterEach(async () => {
+    await Promise.all(views.map((view) => view.close()));
+    await w.close();
+  });
+
+  const wanted = { partitions: PARTITIONS, dev: false };
+  /** As an engine does at its start; time goes on meanwhile. */
+  async function engine(namespace: Namespace): Promise<unknown> {
+    const topic = TOPICS.registry;
+    const registry = new RegistryView({ ...w, topic, partitions: namespace.partitions });
+    views.push(registry);
+    await registry.start();
+    return agreeOnNamespace({ ...w, topic, registry, name: "shop" }, namespace);
+  }
+  async function outcome(agreeing: Promise<unknown>): Promise<unknown> {
+    let settled: { readonly error: unknown } | null = null;
+    void agreeing.then(
+      () => (settled = { error: null }),
+      (error: unknown) => (settled = { error }),
+    );
+    await until("agreed, or not", () => {
+      w.clock.advance(10);
+      return settled !== null;
+    });
+    return (settled as unknown as { readonly error: unknown }).error;
+  }
+  const entries = async (): Promise<unknown[]> =>
+    (await recordsOf(w.log, TOPICS.registry, 0)).map(({ value }) => decodeRegistry(value as Uint8Array));
+
+  it("is written by the first engine, and by none that comes later", async () => {
+    expect(await outcome(engine(wanted))).toBeNull();
+    expect(await outcome(engine(wanted))).toBeNull();
+    expect(await entries()).toEqual([{ kind: "namespace", ...wanted }]);
+  });
+
+  it.each([
+    [{ partitions: PARTITIONS, dev: true }, /dev: false, this engine has partitions: 4 and dev: true/],
+    [{ partitions: 8, dev: false }, /made with partitions: 4 .* this engine has partitions: 8/],
+  ])("refuses an engine that is configured otherwise: %j", async (other, said) => {
+    expect(await outcome(engine(wanted))).toBeNull();
+    const error = await outcome(engine(other));
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(said);
+    expect((error as Error).message).toContain("namespace shop");
+    expect(await entries()).toHaveLength(1);
+  });
+
+  it("is the first one's where two engines write at once, also once the log was compacted", async () => {
+    const outcomes = await Promise.all([outcome(engine(wanted)), outcome(engine({ ...wanted, dev: true }))]);
+    expect(outcomes.filter((error) => error === null)).toHaveLength(1);
+    expect(outcomes.filter((error) => error instanceof ConfigError)).toHaveLength(1);
+    const all = await entries();
+    expect(all).toHaveLength(3);
+    expect(all.at(-1)).toEqual(all[0]);
+  });
+
+  it("is left to a later try where the log does not answer", async () => {
+    w.log.beforeAppend = () => {
+      throw new TransientError("no answer");
+    };
+    expect(await outcome(engine(wanted))).toBeInstanceOf(TransientError);
+    w.log.beforeAppend = () => undefined;
+    expect(await outcome(engine(wanted))).toBeNull();
+  });
+});
