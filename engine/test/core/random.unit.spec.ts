@@ -32,6 +32,7 @@ const action = fc.oneof(
     which: fc.nat(5),
     after,
   }),
+  fc.record({ do: fc.constant("declined" as const), which: fc.nat(5) }),
   fc.record({ do: fc.constant("delivered" as const), after }),
   fc.record({ do: fc.constant("heartbeat" as const), after }),
   fc.record({ do: fc.constant("advance" as const), after }),
@@ -71,6 +72,11 @@ function act(s: Scenario, a: Action): void {
     case "report": {
       const request = s.requests.at(-1 - a.which);
       if (request !== undefined) report(s, request, a.what, a.after);
+      return;
+    }
+    case "declined": {
+      const request = s.requests.at(-1 - a.which);
+      if (request !== undefined) s.declined(request);
       return;
     }
     case "delivered":
