@@ -20,6 +20,8 @@ export const REQUEST = {
 } as const;
 
 interface Loss {
+  /** Answers that get through first. */
+  spared: number;
   left: number;
   readonly before: () => Promise<void>;
 }
@@ -50,7 +52,7 @@ export class FaultySockets {
       if (event !== "data") return on(event, listener);
       return on("data", (data: Buffer) => {
         const loss = this.#losses.get(asked);
-        if (loss === undefined || loss.left === 0) this.#pass(() => listener(data));
+        if (loss === undefined || loss.left === 0 || loss.spared-- > 0) this.#pass(() => listener(data));
         else this.#lose(socket, loss);
       });
     }) as typeof socket.on;
@@ -62,7 +64,12 @@ export class FaultySockets {
    * @param before awaited before the connection breaks.
    */
   loseAnswers(request: number, times: number, before: () => Promise<void> = () => Promise.resolve()): void {
-    this.#losses.set(request, { left: times, before });
+    this.#losses.set(request, { spared: 0, left: times, before });
+  }
+
+  /** The answer to the second of these requests from now on gets lost with its connection. */
+  loseSecondAnswer(request: number): void {
+    this.#losses.set(request, { spared: 1, left: 1, before: () => Promise.resolve() });
   }
 
   /** All connections break. */

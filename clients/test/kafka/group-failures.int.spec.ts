@@ -123,6 +123,16 @@ describe("members of groups", () => {
       await world.until(() => one.faults.lost + other.faults.lost === 4, "answers are lost");
       await settled([one, other, third]);
     });
+    it("of a newcomer whose admission got lost holds nobody up", async () => {
+      const [one, other] = await pair();
+      const faults = new FaultySockets();
+      faults.loseSecondAnswer(REQUEST.join);
+      const since = Date.now();
+      const third = await join({}, { socketFactory: faults.factory });
+      await settled([one, other, third]);
+      expect(faults.lost).toBe(1);
+      expect(Date.now() - since).toBeLessThan(QUICK.sessionMs);
+    });
     it("ends with its log, and the others need not wait for the session", async () => {
       const [one, other] = await pair();
       const since = Date.now();
@@ -222,7 +232,8 @@ describe("members of groups", () => {
       socketFactory: faults.factory,
     });
     const topic = `${world.prefix}${TOPIC}`;
-    await log.offsets(topic, 0);
+    // A topic that is new may have no leader for a moment.
+    await world.until(() => log.offsets(topic, 0).then(Boolean, () => false), "the topic can be read");
     faults.kill();
     const joining = log.join({ ...SPEC, topic, address: null }, new Listener());
     await expect(joining).rejects.toThrow(TransientError);
