@@ -69,6 +69,6 @@ it("logs in, and names what is wrong with who may not", async () => {
     );
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(/credentials, certificates and permissions/);
-    expect((error as Error).message).not.toContain('wrong"');
+    expect((error as Error).message).not.toContain(password);
   }
 });

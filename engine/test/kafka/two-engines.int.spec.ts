@@ -78,7 +78,7 @@ describe("two engines on Kafka", () => {
     }
   });
 
-  it("go from one to two to one: what waited still waits, and partitions that move are told with their stall", async () => {
+  it("go from one to two to one: what waited still waits, each move is told with its stall", async () => {
     const { engine: a, logger: ofA } = await engines.start();
     await work(a, "one");
     const ids = await waiting(a, a);
@@ -98,13 +98,13 @@ describe("two engines on Kafka", () => {
     for (const { lines } of [ofA, ofB]) expect(lines.filter(({ level }) => level === "error")).toEqual([]);
   });
 
-  it("keep a namespace as it was made: another engine with other settings is refused, and says what to do", async () => {
+  it("keep a namespace as it was made: an engine with other settings is refused, and says what to do", async () => {
     await engines.start();
     const other = async (more: Record<string, unknown>): Promise<Error> => {
       const { engine } = await engines.open(more);
       return engine.started.then(
         () => new Error("it started"),
-        (error: Error) => error,
+        (error: unknown) => error as Error,
       );
     };
     const partitions = await other({ partitions: 8 });

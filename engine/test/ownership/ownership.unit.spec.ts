@@ -93,7 +93,7 @@ describe("ownership", () => {
     expect(logger.of("error")).toEqual([]);
   });
 
-  it("G7: what one applied is there when the other takes over, after a good-bye with nothing left to repeat", async () => {
+  it("G7: what one applied is there when another takes over after its good-bye, with nothing to repeat", async () => {
     const a = engine("a");
     await a.join("http://a");
     await until("running", () => runningOf(a).length === PARTITIONS);
