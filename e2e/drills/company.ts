@@ -6,7 +6,7 @@ import { APP } from "./flow.js";
 import { judge } from "./judge.js";
 import { Ledger } from "./ledger.js";
 import { Processes, type DrillProcess, type EngineProcess } from "./processes.js";
-import { historyTimes, longestPause } from "./progress.js";
+import { historyTimes, longestPause, SILENT } from "./progress.js";
 import { carts, Shop } from "./shop.js";
 
 export interface CompanyOptions {
@@ -71,8 +71,8 @@ export class Company {
     const ledger = new Ledger(join(processes.directory, "ledger"));
     const plan = { ledger: ledger.path, timeout: `${timeoutMs}ms`, way: { kafka: onKafka } };
     const workers = Array.from({ length: options.workers }, (_, i) => processes.worker(`worker-${i + 1}`, plan));
-    const gateways = engines.map(({ url }) => new Eddy({ id: APP, baseUrl: url }));
-    const senders = [...gateways, new Eddy({ id: APP, kafka: onKafka })];
+    const gateways = engines.map(({ url }) => new Eddy({ id: APP, baseUrl: url, logger: SILENT }));
+    const senders = [...gateways, new Eddy({ id: APP, kafka: onKafka, logger: SILENT })];
     return new Company(options, namespace, engines, workers, processes, senders, ledger);
   }
 

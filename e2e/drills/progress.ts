@@ -3,7 +3,8 @@ import { SystemClock, topicsOf } from "@eddy/clients";
 import { KafkaLog } from "@eddy/clients/kafka";
 import { PARTITIONS } from "./processes.js";
 
-const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+/** What is away is told by the drill itself. */
+export const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 interface OnKafka {
   readonly brokers: readonly string[];

@@ -11,13 +11,15 @@ const STARTED = "Kafka Server started";
 const INTERNAL_PORT = 9_092;
 const CONTROLLER_PORT = 9_093;
 
-/** @throws ProviderUnusable when no Docker engine answers. */
+/** @throws ProviderUnusable when no Docker engine answers, or it cannot run the image: perhaps it cannot fetch it. */
 export async function startDockerCluster(options: ClusterOptions): Promise<KafkaCluster> {
   const engine = await findEngine();
   options.print?.(`starting Apache Kafka ${KAFKA_VERSION} in containers`);
   const free = await freePorts(2 * options.nodes);
   const [ports, securePorts] = [free.slice(0, options.nodes), free.slice(options.nodes)];
-  const network = await new Network().start();
+  const network = await new Network().start().catch((error: unknown) => {
+    throw new ProviderUnusable(`Docker made no network: ${textOf(error)}`);
+  });
   const voters = ports.map((_, i) => `${i + 1}@${hostOf(i + 1)}:${CONTROLLER_PORT}`).join(",");
   const starting = ports.map((port, i) =>
     broker({ id: i + 1, port, securePort: securePorts[i] ?? 0, network, voters, nodes: options.nodes }).start(),
@@ -31,7 +33,7 @@ export async function startDockerCluster(options: ClusterOptions): Promise<Kafka
   const failed = settled.find((result) => result.status === "rejected");
   if (failed !== undefined) {
     await stop();
-    throw new Error("a Kafka container did not start", { cause: failed.reason });
+    throw new ProviderUnusable(`a Kafka container did not start: ${textOf(failed.reason)}`);
   }
   const nodes = started.map((container, i) => dockerNode(engine, container, i + 1, ports[i] ?? 0));
   const brokers = nodes.map(({ address }) => address);
@@ -45,9 +47,11 @@ async function findEngine(): Promise<Engine> {
   try {
     return await getContainerRuntimeClient();
   } catch (error) {
-    throw new ProviderUnusable(`no Docker engine answers: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ProviderUnusable(`no Docker engine answers: ${textOf(error)}`);
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const hostOf = (id: number): string => `kafka-${id}`;
 
