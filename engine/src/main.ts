@@ -256,7 +256,7 @@ class RunningEngine implements Engine {
     this.#registry = registry;
     this.#running.push({ name: "registry view", end: () => registry.close() });
     await this.#patience.untilDone(() => registry.start());
-    const entry = { log, clock, topic, registry, name: this.#namespace };
+    const entry = { log, clock, topic, registry, name: this.#namespace, signal: this.#stopping.signal };
     await this.#patience.untilDone(() => agreeOnNamespace(entry, { partitions, dev: this.#dev }));
     return registry;
   }
@@ -298,7 +298,7 @@ class RunningEngine implements Engine {
     const states = ownedRunStates({
       partitions,
       sourceOf: (partition) => ownership.taskOf(partition),
-      elsewhere: decliningRunStates(lanes, partitions),
+      elsewhere: decliningRunStates(lanes),
       clock: this.#clock,
     });
     const makeId = monotonicFactory();

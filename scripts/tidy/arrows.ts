@@ -76,7 +76,13 @@ export const ROOMS: readonly Room[] = [
     packages: true,
     node: true,
   },
-  { at: "engine/test/", imports: [E, C, "engine/sim/", "schemas/", "scripts/kafka/"], packages: true, node: true, byPath: true },
+  {
+    at: "engine/test/",
+    imports: [E, C, "engine/sim/", "schemas/", "scripts/kafka/"],
+    packages: true,
+    node: true,
+    byPath: true,
+  },
   // Kafka is judged by the same contract suites as the engine's logs; tests of failover end brokers and bring them back.
   {
     at: "clients/test/",

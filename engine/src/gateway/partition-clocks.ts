@@ -23,7 +23,12 @@ export function partitionClocks({ owners, peers }: PartitionClocksDeps): Partiti
     here: () => owners.readings(),
     async everywhere() {
       const { others } = splitByOwner(owners);
-      const asked = await Promise.all([...others.keys()].map((address) => peers.readings(address)));
+      const asked = await Promise.all(
+        [...others].map(async ([address, theirs]) => {
+          // What it believes to have beyond that, it has lost.
+          return (await peers.readings(address)).filter(({ partition }) => theirs.includes(partition));
+        }),
+      );
       const known = new Map([...asked.flat(), ...owners.readings()].map((reading) => [reading.partition, reading]));
       return Array.from({ length: partitions }, (_, partition) => known.get(partition) ?? notYet(partition));
     },

@@ -52,10 +52,15 @@ export class Ownership implements HistorySources {
    */
   async join(address: string | null): Promise<void> {
     const { groups, topics, partitions } = this.#deps;
-    this.#member = await groups.join(
+    const member = await groups.join(
       { group: topics.engineGroup, topic: topics.inbox, partitions, address },
       { onRebalancing: () => Promise.resolve(), onAssigned: (given) => this.#assigned(given) },
     );
+    if (this.#closing.signal.aborted) {
+      await member.leave();
+      throw new ClosedError("the engine was closed while it joined the group");
+    }
+    this.#member = member;
     this.#telling = this.#tellPositions();
   }
 

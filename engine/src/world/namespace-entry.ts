@@ -4,7 +4,7 @@
  */
 import { encodeRegistry } from "@eddy/schemas";
 import type { Clock, Log, Namespace, RegistryView } from "@eddy/clients";
-import { ConfigError, TransientError } from "@eddy/clients/errors";
+import { ClosedError, ConfigError } from "@eddy/clients/errors";
 
 export interface NamespaceEntryDeps {
   readonly log: Log;
@@ -15,24 +15,26 @@ export interface NamespaceEntryDeps {
   readonly registry: RegistryView;
   /** Its name, for people. */
   readonly name: string;
+  /** Aborted: the engine is closing. */
+  readonly signal: AbortSignal;
 }
 
 const LOOK_AGAIN_MS = 10;
 
 /**
  * Makes the entry where there is none. May be called again where it threw a TransientError.
- * @throws ConfigError where the namespace was made otherwise than `wanted`
+ * @throws ConfigError where the namespace was made otherwise than `wanted`; ClosedError once `signal` aborts
  */
 export async function agreeOnNamespace(deps: NamespaceEntryDeps, wanted: Namespace): Promise<void> {
-  const { log, clock, topic, registry, name } = deps;
+  const { log, clock, topic, registry, name, signal } = deps;
   const write = ({ partitions, dev }: Namespace): Promise<unknown> =>
     log.append(topic, 0, [{ key: "namespace", value: encodeRegistry({ kind: "namespace", partitions, dev }) }]);
   const isNew = registry.namespace === null;
   if (isNew) await write(wanted);
   while (registry.namespace === null) {
     if (registry.failure !== null) throw registry.failure;
-    if (!registry.isCaughtUp) throw new TransientError("the registry is not read yet");
-    await clock.sleep(LOOK_AGAIN_MS);
+    if (signal.aborted) throw new ClosedError("the engine is closing");
+    await clock.sleep(LOOK_AGAIN_MS, signal);
   }
   const found = registry.namespace;
   if (found.partitions === wanted.partitions && found.dev === wanted.dev) return;

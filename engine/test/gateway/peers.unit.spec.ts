@@ -193,6 +193,16 @@ describe("engines that share a namespace", () => {
     expect(await (await fetch(`${b}/dev/clock`)).json()).toMatchObject({ advancedMs: 1_000 });
   });
 
+  it("does not believe an engine that tells of partitions which others have", async () => {
+    const stale = faces[1].devClock;
+    owners[1].elsewhere.clear();
+    for (const fake of owners[1].fakes) fake.advanceMs = 1_000;
+    for (const fake of owners[0].fakes.slice(0, 2)) fake.advanceMs = 3_000;
+    for (const fake of owners[1].fakes.slice(2)) fake.advanceMs = 3_000;
+    expect(await (await fetch(`${a}/dev/clock`)).json()).toMatchObject({ advancedMs: 3_000 });
+    expect(stale.advanceMs).toBe(1_000);
+  });
+
   it("knows the clock where it has no partition, by asking", async () => {
     for (const partition of ALL) owners[0].elsewhere.set(partition, b);
     owners[1].elsewhere.clear();

@@ -4,6 +4,7 @@ import { ManualClock, MemoryGroups, MemoryLog, MemoryStoreFactory } from "../../
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import { Ownership } from "../../src/ownership/ownership.js";
 import { PartitionTask } from "../../src/partition/index.js";
+import { ClosedError } from "../../../clients/src/errors/codes.js";
 import type { Groups } from "../../../clients/src/ports/groups.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { command, toyCore } from "../partition/toy-core.js";
@@ -149,6 +150,18 @@ describe("ownership", () => {
     await until("running", () => runningOf(a).length === PARTITIONS);
     await send(1, "run");
     await until("told", async () => (await log.groupOffset(topics.engineGroup, topics.inbox, 1))?.offset === 1);
+  });
+
+  it("does not stay in the group where it was closed while it joined", async () => {
+    const a = engine("a");
+    const b = engine("b");
+    await b.join("http://b");
+    const joining = a.join("http://a");
+    const closed = a.close();
+    await expect(joining).rejects.toThrow(ClosedError);
+    await closed;
+    await until("the other has all", () => runningOf(b).length === PARTITIONS);
+    expect(made.filter(({ by }) => by === "a")).toEqual([]);
   });
 
   it("takes over at most four at once", async () => {

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { decodeRegistry } from "@eddy/schemas";
 import { agreeOnNamespace } from "../../src/world/namespace-entry.js";
-import { ConfigError, TransientError } from "../../../clients/src/errors/codes.js";
+import { ClosedError, ConfigError, TransientError } from "../../../clients/src/errors/codes.js";
 import { RegistryView, type Namespace } from "../../../clients/src/registry/registry-view.js";
 import { PARTITIONS, recordsOf, TOPICS, until, world, type World } from "../gateway/fixtures.js";
 
 describe("the entry of a namespace", () => {
   let w: World;
   let views: RegistryView[];
+  let closing: AbortController;
   beforeEach(async () => {
     w = await world();
+    closing = new AbortController();
     views = [];
   });
   afterEach(async () => {
@@ -24,7 +26,7 @@ describe("the entry of a namespace", () => {
     const registry = new RegistryView({ ...w, topic, partitions: namespace.partitions });
     views.push(registry);
     await registry.start();
-    return agreeOnNamespace({ ...w, topic, registry, name: "shop" }, namespace);
+    return agreeOnNamespace({ ...w, topic, registry, name: "shop", signal: closing.signal }, namespace);
   }
   async function outcome(agreeing: Promise<unknown>): Promise<unknown> {
     let settled: { readonly error: unknown } | null = null;
@@ -66,6 +68,13 @@ describe("the entry of a namespace", () => {
     const all = await entries();
     expect(all).toHaveLength(3);
     expect(all.at(-1)).toEqual(all[0]);
+  });
+
+  it("is not waited for by an engine that closes", async () => {
+    const registry = new RegistryView({ ...w, topic: TOPICS.registry, partitions: PARTITIONS });
+    closing.abort();
+    const deps = { ...w, topic: TOPICS.registry, registry, name: "shop", signal: closing.signal };
+    expect(await outcome(agreeOnNamespace(deps, wanted))).toBeInstanceOf(ClosedError);
   });
 
   it("is left to a later try where the log does not answer", async () => {
