@@ -67,7 +67,10 @@ function fill(
   return { name: s.historyOf("runFailed")[0]?.error.name ?? "", ops };
 }
 
-describe("a run", () => {
+/** A thousand steps of a run are dear, and a machine may be busy. */
+const TIMEOUT_MS = 120_000;
+
+describe("a run", { timeout: TIMEOUT_MS }, () => {
   const id = (no: number): string => wide(stepIdCharsMax, no);
 
   it("fails when its results come to too much, names included", () => {
