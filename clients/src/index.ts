@@ -14,6 +14,7 @@ export * from "./registry/registry-view.js";
 export * from "./send/event-sender.js";
 export * from "./send/inbox-lanes.js";
 export * from "./send/read-events.js";
+export * from "./dispatch/decline.js";
 export * from "./dispatch/group-membership.js";
 export * from "./dispatch/registration.js";
 export * from "./dispatch/run-states.js";

@@ -2,9 +2,11 @@
  * Answers what a worker lacks to re-enter a handler: from the partition that owns the run where this process has it.
  * Elsewhere the question is declined over the log: the owner sends the whole run again, as its next invocation.
  */
-import { encodeInbox, partitionOfShard, shardOfRun, type RunState } from "@eddy/schemas";
+import { partitionOfShard, shardOfRun, type RunState } from "@eddy/schemas";
+import { invariant } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
+import { decline } from "./decline.js";
 
 /** As much of a partition task as is asked here. */
 export interface RunStateSource {
@@ -50,10 +52,10 @@ export function runStatesOf(sources: readonly RunStateSource[], clock: Clock): R
  * record that asks for the whole run. @throws TransientError as `lanes` does
  */
 export function decliningRunStates(lanes: InboxLanes, partitions: number): RunStates {
+  invariant(lanes.partitions === partitions, "runs lie where the lanes lead", { partitions, lanes: lanes.partitions });
   return {
-    async stateOf({ runId, invocation }) {
-      const value = encodeInbox({ kind: "declined", runId, invocation });
-      await lanes.append(partitionOfShard(shardOfRun(runId), partitions), [{ key: runId, value }]);
+    async stateOf(wanted) {
+      await decline(lanes, wanted);
       return null;
     },
     isOver: () => Promise.resolve(false),

@@ -9,9 +9,10 @@
  * committed *before* the requests leave, for all that found a slot at once: after a crash of this process no request
  * that a worker may still be running is handed out a second time, and a process that has lost the partition without
  * noticing hands out nothing. One that was lost in between comes back when its lease ends, for which `delivered` is
- * appended with the committed mark when consuming starts, and at most once a second while the mark moves. Requests at
- * or below the mark are repeats of a takeover, and dropped. Each `resume` begins at the committed offset: another
- * process may have had the partition since. What was committed here leaves also while still.
+ * appended with the committed mark when consuming starts, and at most once a second while the mark moves; one that
+ * nobody is left here to have is given back at once. Requests at or below the mark are repeats of a takeover, and
+ * dropped. Each `resume` begins at the committed offset: another process may have had the partition since. What was
+ * committed here leaves also while still.
  */
 import {
   compareCauses,
@@ -31,6 +32,7 @@ import type { Meter } from "../ports/meter.js";
 import { LogTail } from "../registry/log-tail.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { AbortSignals } from "./abort-signals.js";
+import { decline } from "./decline.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface StepsConsumerDeps {
@@ -272,7 +274,7 @@ export class StepsConsumer {
       const heir = pool.outOf(runId).find(([{ isDraining }, out]) => !isDraining && out.invocation === invocation);
       worker = heir?.[0] ?? (await pool.take({ runId, invocation, cause }, this.#ending.signal));
     }
-    if (worker === null) return;
+    if (worker === null) return this.#giveBack(runId, invocation);
     // Cancelled while the delivery was being committed: the abort has left already, the request must not follow it.
     if (this.#deps.aborts.isAborted(runId, cause)) return pool.release(worker, runId, invocation);
     for (const [other, out] of pool.outOf(runId)) {
@@ -282,6 +284,16 @@ export class StepsConsumer {
     }
     worker.link.send({ kind: "request", request });
     meter.count("eddy_step_requests_delivered_total", 1, { app });
+  }
+
+  /** Committed as delivered, but nobody is left here to have it. */
+  async #giveBack(runId: string, invocation: number): Promise<void> {
+    const { app, lanes, logger } = this.#deps;
+    try {
+      await decline(lanes, { runId, invocation });
+    } catch (err) {
+      logger.warn({ err, app, runId, invocation }, "a run that no worker took goes on only when its lease ends");
+    }
   }
 
   #announce(reached: Cause | null): void {

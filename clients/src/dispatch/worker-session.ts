@@ -4,6 +4,7 @@ import { BadRecordError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Logger } from "../ports/logger.js";
 import type { AbortSignals } from "./abort-signals.js";
+import { decline } from "./decline.js";
 import type { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
@@ -46,7 +47,7 @@ export class WorkerSession {
       case "heartbeat":
         return this.#heartbeat(frame.running);
       case "released":
-        return this.#deps.pool.release(this.#worker, frame.runId, frame.invocation);
+        return this.#released(frame.runId, frame.invocation);
       case "needState":
         if (!RUN_ID.test(frame.runId)) return this.#break(`needState: ${frame.runId} is not a run id`);
         void this.#answerState(frame.runId, frame.invocation);
@@ -64,6 +65,17 @@ export class WorkerSession {
   detach(): void {
     this.#closed.abort();
     this.#deps.pool.remove(this.#worker);
+  }
+
+  /** What a draining worker lets go of is on its way to another one at once; its steps have ended. */
+  #released(runId: string, invocation: number): void {
+    const { pool, lanes, logger, app } = this.#deps;
+    const isOut = this.#worker.inFlight.get(runId)?.invocation === invocation;
+    pool.release(this.#worker, runId, invocation);
+    if (!isOut || !this.#worker.isDraining) return;
+    decline(lanes, { runId, invocation }).catch((err: unknown) =>
+      logger.warn({ err, app, runId, invocation }, "a run that a worker gave back goes on only when its lease ends"),
+    );
   }
 
   #report(seq: number, report: StepReport): void {

@@ -311,7 +311,7 @@ describe("a step dispatcher in a group that moves on without it", () => {
     await worker.finish(runOn(0, 1));
   });
 
-  it("gives the requests of a lost partition, whose worker left during the commit, to nobody later", async () => {
+  it("gives back the requests of a lost partition whose worker left during the commit", async () => {
     let commit = (): void => undefined;
     d.world.log.beforeCommit = () => new Promise((resolve) => (commit = resolve));
     await d.request(runOn(0, 1));
@@ -324,6 +324,9 @@ describe("a step dispatcher in a group that moves on without it", () => {
     const next = d.worker("next", 5, dispatcher);
     await settle();
     expect(next.given()).toEqual([]);
+    expect(await inboxOfKind(d.world.log, 0, "declined")).toEqual([
+      { kind: "declined", runId: runOn(0, 1), invocation: 1 },
+    ]);
   });
 
   it("goes on with the others where one partition cannot be read, and says so", async () => {

@@ -4,7 +4,7 @@ import { TransientError } from "../../../clients/src/errors/codes.js";
 import { HEARTBEAT_GATHER_MS } from "../../../clients/src/dispatch/heartbeat-ledger.js";
 import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { APP, DispatcherWorld, runOn } from "./dispatcher-fixtures.js";
-import { inboxOf, settle, until } from "./fixtures.js";
+import { inboxOf, inboxOfKind, settle, until } from "./fixtures.js";
 
 describe("step dispatcher: what workers say and hear", () => {
   let d: DispatcherWorld;
@@ -132,6 +132,42 @@ describe("step dispatcher: what workers say and hear", () => {
       expect(worker.given()).toHaveLength(1);
       worker.send({ kind: "heartbeat", running: [] });
       await until("the second", () => worker.given().length === 2);
+    });
+  });
+
+  describe("what a worker lets go of", () => {
+    const [first, second] = [runOn(1, 1), runOn(1, 2)];
+
+    it("goes on elsewhere at once where the worker drains, and otherwise when its lease ends", async () => {
+      const worker = d.worker("w", 2);
+      await d.request(first);
+      await d.request(second);
+      await until("both", () => worker.given().length === 2);
+      worker.send({ kind: "released", runId: first, invocation: 1 });
+      worker.send({ kind: "drain" });
+      worker.send({ kind: "released", runId: second, invocation: 1 });
+      worker.send({ kind: "released", runId: second, invocation: 1 });
+      await until("given back", async () => (await inboxOfKind(d.world.log, 1, "declined")).length > 0);
+      await settle();
+      expect(await inboxOfKind(d.world.log, 1, "declined")).toEqual([
+        { kind: "declined", runId: second, invocation: 1 },
+      ]);
+    });
+
+    it("comes back with its lease where the log does not take that now", async () => {
+      const worker = d.worker("w", 1);
+      await d.request(first);
+      await until("the request", () => worker.given().length === 1);
+      worker.send({ kind: "drain" });
+      d.world.log.beforeAppend = () => {
+        throw new TransientError("not now");
+      };
+      worker.send({ kind: "released", runId: first, invocation: 1 });
+      await until("told", () => {
+        d.world.clock.advance(100);
+        return d.world.logger.lines.some(({ message }) => message.includes("when its lease ends"));
+      });
+      expect(worker.link.closed).toBeNull();
     });
   });
 

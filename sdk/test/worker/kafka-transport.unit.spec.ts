@@ -167,12 +167,14 @@ describe("T2: requests", () => {
     a.transport.drain();
     for (let no = 20; no < 30; no += 1) await namespace.request(runOn(no % 2, no));
     await until(() => b.requests().length === 20);
-    const [first] = a.requests();
+    const [first, left] = a.requests();
     await a.transport.report(report(first?.split(" ")[0] as string));
+    const runId = left?.split(" ")[0] as string;
+    a.transport.release({ runId, invocation: 1 });
     await a.transport.close();
+    const declined = await Promise.all([0, 1].map((partition) => namespace.inboxOf(partition, "declined")));
+    expect(declined.flat()).toEqual([{ kind: "declined", runId, invocation: 1 }]);
     expect(namespace.connections).toEqual(["open"]);
-    await b.transport.close();
-    expect(namespace.connections).toEqual(["open", "close"]);
   });
 
   it("of a cancelled run are aborted", async () => {
