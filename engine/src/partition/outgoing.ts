@@ -6,6 +6,7 @@ import {
   encodeRegistry,
   encodeSignal,
   encodeStepRequest,
+  LIMITS,
   type Cause,
 } from "@eddy/schemas";
 import type { Effect } from "../core/index.js";
@@ -13,6 +14,10 @@ import type { LogRecord, NewRecord, Topics } from "@eddy/clients";
 
 /** Partitions of the dead letter topic, as topics.ts makes it. */
 const DLQ_PARTITIONS = 4;
+/** What a letter keeps of its record, and of its reason; UTF-8 takes up to three bytes a character. */
+const LETTER_BYTES_MAX = LIMITS.recordBytesMax - 262_144;
+const LETTER_KEY_CHARS_MAX = 4_096;
+const LETTER_REASON_CHARS_MAX = 16_384;
 
 export interface Outgoing {
   readonly topic: string;
@@ -38,17 +43,26 @@ export function outgoingOf(effect: Effect, cause: Cause, topics: Topics, partiti
   }
 }
 
-/** A record of inbox `partition` that does not decode, with its reason. */
-export function deadLetterOf(record: LogRecord, reason: string, topics: Topics, partition: number): Outgoing {
+/**
+ * A record of inbox `partition` that does not decode, with its reason. Whatever was in it, the letter fits the log: what is
+ * too long of the record is left out, and the reason says so; offset and topic tell where the whole of it is.
+ */
+export function deadLetterOf(record: LogRecord, problem: string, topics: Topics, partition: number): Outgoing {
+  const value = record.value ?? new Uint8Array(0);
+  const kept = value.subarray(0, LETTER_BYTES_MAX);
+  const key = (record.key?.length ?? 0) > LETTER_KEY_CHARS_MAX ? null : record.key;
+  const notes = [problem.slice(0, LETTER_REASON_CHARS_MAX)];
+  if (kept.byteLength < value.byteLength) notes.push(`the first ${kept.byteLength} of ${value.byteLength} bytes`);
+  if (key !== record.key) notes.push(`without its key of ${record.key?.length} characters`);
   const letter = {
-    reason,
+    reason: notes.join("; "),
     topic: topics.inbox,
     partition,
     offset: record.offset,
     atMs: record.appendTimeMs,
-    value: record.value ?? new Uint8Array(0),
+    value: kept,
   };
-  return to(topics.dlq, partition % DLQ_PARTITIONS, record.key, encodeDeadLetter(letter));
+  return to(topics.dlq, partition % DLQ_PARTITIONS, key, encodeDeadLetter(letter));
 }
 
 function to(topic: string, partition: number, key: string | null, value: Uint8Array): Outgoing {

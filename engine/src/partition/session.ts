@@ -133,12 +133,18 @@ export class Session {
     return { ...instant, processedOffset: nextOffset - 1 };
   }
 
-  /** @throws TransientError while records that a former owner may have applied are not applied again. */
+  /**
+   * @throws TransientError while records that a former owner may have applied are not applied again, and where the run is
+   * behind the invocation: another process decided it, so this one no longer owns the partition, or not yet.
+   */
   async runState(runId: string, invocation: number): Promise<RunState | null> {
     if (!this.#isLive) {
       throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
     }
     const run = await this.#overlay.peek(runKey(runId));
+    if (run !== null && run.invocation.no < invocation) {
+      throw new TransientError("another owner of this partition is ahead", { runId, invocation });
+    }
     if (run === null || run.invocation.no !== invocation) return null;
     return { runId, invocation, event: run.event.payload, memo: run.memo };
   }

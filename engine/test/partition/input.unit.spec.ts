@@ -5,6 +5,7 @@ import {
   decodeSignal,
   decodeStepRequest,
   encodeInbox,
+  LIMITS,
 } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { heldLog } from "./held-ports.js";
@@ -44,6 +45,22 @@ describe("records that do not decode", () => {
     expect(reasons[2]).toContain("record kind 77");
     expect(world.logged.of("warn")).toHaveLength(4);
     expect((await world.checkpoints(5)).at(-1)).toMatchObject({ nextOffset: 6 });
+  });
+
+  it("fit the log as letters, however large they are and their keys (G8)", async () => {
+    const world = await World.make();
+    const large = new Uint8Array(6 * 1_048_576 - 100_000).fill(9);
+    const key = "é".repeat(40_000);
+    await world.log.append(topics.inbox, 0, [{ key, value: large }]);
+    const task = await world.started();
+    await world.applied(task);
+    await task.stop();
+    const [letter] = await world.records(topics.dlq, 0);
+    expect(letter?.key).toBeNull();
+    expect(letter?.value?.byteLength).toBeLessThanOrEqual(LIMITS.recordBytesMax);
+    const { reason, value } = decodeDeadLetter(letter?.value ?? raw());
+    expect(reason).toContain(`the first ${value.byteLength} of ${large.byteLength} bytes`);
+    expect(reason).toContain("without its key of 40000 characters");
   });
 
   it("count as an effect: the timers before them come first, and a checkpoint waits for the letter", async () => {
@@ -216,7 +233,8 @@ describe("runState", () => {
     await world.applied(task);
     const expected = { runId: "a", invocation: 1, event: raw(), memo: [] };
     expect(await task.runState("a", 1)).toEqual(expected);
-    expect(await task.runState("a", 2)).toBe(null);
+    await expect(task.runState("a", 2)).rejects.toMatchObject({ code: "TRANSIENT" });
+    expect(await task.runState("a", 0)).toBe(null);
     expect(await task.runState("b", 0)).toMatchObject({ event: raw(0, 0, 0, 0, 0) });
     expect(await task.runState("none", 1)).toBe(null);
     world.clock.advance(2_000);
