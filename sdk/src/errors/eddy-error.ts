@@ -5,7 +5,7 @@ export const SDK_ERROR_CODES = {
   EVENT_TYPE_INVALID: "An `eventType` is not valid.",
   FUNCTION_INVALID: "An option of `createFunction()` is not valid.",
   EVENT_INVALID: "An event cannot be sent: it is not well-formed, or does not fit its schema.",
-  SEND_FAILED: "The gateway could not be reached, or did not accept the events, in all tries.",
+  SEND_FAILED: "The gateway or Kafka could not be reached, or did not accept the events, in all tries.",
   WORKER_CLOSED: "The worker is closed.",
   NON_DETERMINISTIC: "A re-entered handler asked for another step than was recorded.",
 } as const;
@@ -56,7 +56,9 @@ export class SendError extends EddyError {
   }
 }
 
-/** `connect` did not succeed: the gateway refused the app (then `code` is the gateway's), or the worker was closed. */
+/**
+ * `connect` did not succeed: the app was refused (then `code` is the gateway's, also over Kafka), or the worker was closed.
+ */
 export class ConnectError extends EddyError {
   override readonly name = "ConnectError";
 }

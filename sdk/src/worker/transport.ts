@@ -1,6 +1,6 @@
 /**
  * Port: how a worker and the engine reach each other. Adapters: the gateway's WebSocket (gateway-transport.ts), Kafka
- * later, an in-memory one for tests of user code. The worker and the step engine know nothing else of the outside.
+ * (kafka-transport.ts), an in-memory one for tests of user code. The worker and the step engine know nothing else of the outside.
  *
  * Contract:
  *  T1  `start` resolves when the app's registration is in force on every partition, and rejects with ConnectError when

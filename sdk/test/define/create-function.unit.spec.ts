@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { connect, DefinitionError, Eddy, eventType, staticSchema, type Handler } from "../../src/index.js";
@@ -222,6 +223,44 @@ describe("new Eddy", () => {
     [{ id: "a", schemas: ["x"] as never }, "schemas"],
   ])("refuses %j", (options, path) => {
     expect(() => new Eddy(options)).toThrow(expect.objectContaining({ code: "CLIENT_INVALID", path }) as Error);
+  });
+
+  it("finds Kafka by option, then environment; else there is the gateway", () => {
+    vi.stubEnv("EDDY_KAFKA_BROKERS", "");
+    vi.stubEnv("EDDY_NAMESPACE", "");
+    expect(new Eddy({ id: "a" }).kafka).toBeNull();
+    const given = { brokers: ["b:1", " c:2 "], sasl: { mechanism: "plain", username: "u", password: "p" } } as const;
+    expect(new Eddy({ id: "a", kafka: given }).kafka).toEqual({
+      brokers: ["b:1", "c:2"],
+      namespace: "default",
+      ssl: undefined,
+      sasl: given.sasl,
+      clientId: "eddy-js",
+    });
+    vi.stubEnv("EDDY_KAFKA_BROKERS", " k:1,k:2 ");
+    vi.stubEnv("EDDY_NAMESPACE", "shops");
+    expect(new Eddy({ id: "a" }).kafka).toMatchObject({ brokers: ["k:1", "k:2"], namespace: "shops" });
+    expect(new Eddy({ id: "a", kafka: { brokers: "b:1" } }).kafka).toMatchObject({
+      brokers: ["b:1"],
+      namespace: "shops",
+    });
+    expect(new Eddy({ id: "a", baseUrl: "http://other:1/" }).kafka).toBeNull();
+  });
+
+  it("shows no secret when it is printed", () => {
+    const sasl = { mechanism: "plain", username: "u", password: "hush" } as const;
+    expect(inspect(new Eddy({ id: "a", kafka: { brokers: "b:1", sasl } }), { depth: 9 })).not.toContain("hush");
+  });
+
+  it.each([
+    [{ brokers: "" }, "kafka.brokers"],
+    [{ brokers: [] }, "kafka.brokers"],
+    [{ brokers: ["b"] }, "kafka.brokers"],
+    [{ brokers: "b:1", namespace: "a b" }, "kafka.namespace"],
+  ])("refuses Kafka at %j, and so does connect", async (kafka, path) => {
+    const problem = { code: "CLIENT_INVALID", path };
+    expect(() => new Eddy({ id: "a", kafka })).toThrow(expect.objectContaining(problem) as Error);
+    await expect(connect({ apps: [{ client: eddy, functions: [] }], kafka })).rejects.toMatchObject(problem);
   });
 
   it("is called Inngest on the other import path", () => {
