@@ -8,7 +8,7 @@ import { GROUP_PROTOCOL } from "./group-protocol.js";
 import { heartbeatRequest, joinRequest, leaveRequest, syncRequest } from "./group-requests.js";
 import type { Identity, JoinAnswer, SyncRequest } from "./group-requests.js";
 import type { KafkaClient } from "./kafka-client.js";
-import { verdictOf } from "./kafka-errors.js";
+import { UnansweredError, verdictOf } from "./kafka-errors.js";
 import type { WireRequest } from "./requests.js";
 
 export interface GroupTimes {
@@ -74,7 +74,20 @@ export class GroupCoordinator {
   /** Tried once. */
   async leave(memberId: string): Promise<void> {
     const msMax = Math.min(this.#client.requestMsMax, LEAVE_MS_MAX);
-    failOn(await this.#ask(leaveRequest(this.#group, memberId), msMax), `group ${this.#group}`);
+    const answered = new AbortController();
+    const late = async (): Promise<never> => {
+      await this.#client.clock.sleep(msMax, answered.signal);
+      throw new UnansweredError(`LeaveGroup was not answered within ${msMax} ms`);
+    };
+    try {
+      // Looking for the coordinator counts too.
+      failOn(
+        await Promise.race([this.#ask(leaveRequest(this.#group, memberId), msMax), late()]),
+        `group ${this.#group}`,
+      );
+    } finally {
+      answered.abort();
+    }
   }
 
   /** After an error: looks for the coordinator anew, unless the same one may do what it was asked in a moment. */

@@ -11,7 +11,7 @@
  * Append times are those of the brokers' clocks: they may go back when another broker becomes leader.
  */
 import type { Offset } from "@eddy/schemas";
-import { ConfigError, invariant } from "../errors/codes.js";
+import { ConfigError, TransientError, invariant } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type {
   Appended,
@@ -73,6 +73,8 @@ export interface KafkaLogOptions {
 const REQUEST_MS_MAX = 5_000;
 const PATIENCE_MS = 15_000;
 const GROUP_TIMES: GroupTimes = { sessionMs: 10_000, heartbeatMs: 1_000, rebalanceMs: 30_000 };
+/** Brokers close connections that speak otherwise than they expect, and do not say why. */
+const LISTENER_HINT = "if brokers run there, check that ssl and sasl fit the listener of this port";
 const REPLICATION_FACTOR = 3;
 const MIN_INSYNC_REPLICAS = 2;
 
@@ -113,7 +115,8 @@ export class KafkaLog implements Log, Groups {
       await client.persist(failing, () => cluster.metadata([]));
     } catch (error) {
       client.close();
-      throw error;
+      if (!(error instanceof TransientError)) throw error;
+      throw new TransientError(`${error.message}; ${LISTENER_HINT}`, error.fields, { cause: error });
     }
     const replication = {
       dev: options.dev,

@@ -1,9 +1,18 @@
 /** Three brokers, of which some fall: killed, stopped, all of them away. Always brokers of our own. */
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  Kafka,
+  ResourcePatternTypes,
+  logLevel,
+} from "kafkajs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { USERS, startKafka } from "../../../scripts/kafka/cluster.js";
 import type { KafkaCluster, KafkaNode } from "../../../scripts/kafka/cluster.js";
 import { ConfigError, TransientError } from "../../src/errors/codes.js";
 import type { Log, TopicSpec } from "../../src/ports/log.js";
+import { Listener } from "../../../engine/test/contracts/groups-world.js";
 import { CHANGELOG, INBOX, at, readAll, record, records, valueOf } from "../../../engine/test/contracts/log-world.js";
 import { kafkaLog, prefixed, uniquePrefix } from "./kafka-world.js";
 import { Committer, Sender, follow } from "./traffic.js";
@@ -104,6 +113,8 @@ describe("three brokers", () => {
   it("that are all away are a TransientError soon, and when they are back all goes on", async () => {
     const patient = await open();
     await patient.ensureTopics([WIDE, CHANGELOG]);
+    // The first transaction of a cluster takes the patience to make a topic for its state.
+    await (await patient.openChangelogWriter(CHANGELOG.name, 0)).close();
     const log = await open({ requestMsMax: 400, patienceMs: 1_000 });
     await log.ensureTopics([WIDE, CHANGELOG]);
     const reader = log.reader(WIDE.name, 0, at(0));
@@ -168,6 +179,25 @@ describe("three brokers", () => {
       await expect(guest.ensureTopics([{ ...INBOX, name: "mine" }])).rejects.toThrow(ConfigError);
       await expect(guest.append(INBOX.name, 0, records("a"))).rejects.toThrow(ConfigError);
       await expect(guest.groupOffset("g", INBOX.name, 0)).rejects.toThrow(ConfigError);
+    });
+    it("refuse who may read a topic but not join a group with ConfigError", async () => {
+      const owner = await open();
+      await owner.ensureTopics([INBOX]);
+      const topic = `${prefix}${INBOX.name}`;
+      const admin = new Kafka({ brokers: [...cluster.brokers], logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      const everything = { operation: AclOperationTypes.ALL, permissionType: AclPermissionTypes.ALLOW };
+      const resource = { resourceType: AclResourceTypes.TOPIC, resourceName: topic, host: "*" };
+      const pattern = ResourcePatternTypes.LITERAL;
+      const rule = { ...everything, ...resource, principal: "User:guest", resourcePatternType: pattern };
+      await admin.createAcls({ acl: [rule] });
+      await admin.disconnect();
+      const guest = await as("guest", USERS.guest);
+      opened.push(guest);
+      await vi.waitFor(() => guest.offsets(topic, 0), { timeout: 10_000 });
+      const spec = { group: `${prefix}g`, topic, partitions: INBOX.partitions, address: null };
+      await expect(guest.join(spec, new Listener())).rejects.toThrow(/GROUP_AUTHORIZATION_FAILED|Group authorization/);
+      await expect(guest.join(spec, new Listener())).rejects.toThrow(ConfigError);
     });
   });
 });

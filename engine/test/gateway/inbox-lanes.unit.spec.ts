@@ -109,6 +109,18 @@ describe("inbox lanes", () => {
     expect(tries).toBe(1);
   });
 
+  it("hands on a failure of a log that has tried for long by itself, to those who waited behind too", async () => {
+    let asked = 0;
+    w.log.beforeAppend = () => {
+      asked += 1;
+      w.clock.advance(10_000);
+      throw new TransientError("brokers are away");
+    };
+    const calls = [w.lanes.append(0, [record("first")]), w.lanes.append(0, [record("behind")])];
+    for (const call of calls) await expect(call).rejects.toThrow(TransientError);
+    expect(asked).toBe(2);
+  });
+
   it("does not let one bad record fail the calls that shared its batch", async () => {
     const release = hold();
     const first = w.lanes.append(0, [record("first")]);
