@@ -298,7 +298,7 @@ class RunningEngine implements Engine {
     const states = ownedRunStates({
       partitions,
       sourceOf: (partition) => ownership.taskOf(partition),
-      elsewhere: decliningRunStates(lanes),
+      elsewhere: decliningRunStates(lanes, partitions),
       clock: this.#clock,
     });
     const makeId = monotonicFactory();
