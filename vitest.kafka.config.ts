@@ -12,7 +12,7 @@ export default {
     // Two cores: one for the broker and a file that works, one for a file that waits.
     maxWorkers: 2,
     sequence: { sequencer: WaitingFirst },
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 180_000,
   },
 };

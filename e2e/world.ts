@@ -22,6 +22,8 @@ type Worker = Awaited<ReturnType<typeof connect>>;
 type EventToSend = Parameters<Eddy["send"]>[0];
 
 const PARTITIONS = 4;
+/** Two engines and two workers share this process with their test, and a busy machine with the brokers. In ms. */
+const KAFKA_PATIENCE_MS = 45_000;
 const APP = "shop";
 
 export interface TimelineEntry {
@@ -113,6 +115,10 @@ export class World {
     await Promise.all(opening);
   }
 
+  /** Waits for a condition as long as this world deserves. */
+  until<T>(what: string, probe: () => Promise<T | null> | T | null): Promise<T> {
+    return until(what, probe, this.kind === "kafka" ? KAFKA_PATIENCE_MS : PATIENCE_MS);
+  }
   get url(): string {
     return this.#nextSite().engine.url;
   }
@@ -124,7 +130,7 @@ export class World {
   /** While a partition moves from one engine to another, nobody can answer for it; whoever asks is told to come back. */
   #ask(path: string): Promise<Response> {
     if (this.#sites.length === 1) return fetch(this.url + path);
-    return until(`there is an answer to GET ${path}`, async () => {
+    return this.until(`there is an answer to GET ${path}`, async () => {
       const response = await fetch(this.url + path);
       return response.status === 503 && response.headers.has("retry-after") ? null : response;
     });
@@ -151,19 +157,19 @@ export class World {
     return (await this.get<{ data: RunSummary[] }>(`/v1/events/${encodeURIComponent(eventId)}/runs`)).data;
   }
   /** The one run that the event started, once it has ended. */
-  ended(eventId: string, patienceMs = PATIENCE_MS): Promise<RunSummary> {
+  ended(eventId: string): Promise<RunSummary> {
     const probe = async (): Promise<RunSummary | null> => {
       const [run] = await this.runsOf(eventId);
       return run !== undefined && run.status !== "Running" ? run : null;
     };
-    return until(`the run of event ${eventId} ends`, probe, patienceMs);
+    return this.until(`the run of event ${eventId} ends`, probe);
   }
   async timeline(runId: string): Promise<TimelineEntry[]> {
     return (await this.get<{ data: TimelineEntry[] }>(`/v1/runs/${runId}/timeline`)).data;
   }
   /** The run of the event, once its timeline has an entry of this kind. */
   reached(eventId: string, kind: string, times = 1): Promise<string> {
-    return until(`the run of event ${eventId} has ${times} ${kind}`, async () => {
+    return this.until(`the run of event ${eventId} has ${times} ${kind}`, async () => {
       const [run] = await this.runsOf(eventId);
       if (run === undefined) return null;
       const found = (await this.timeline(run.run_id)).filter((entry) => entry.kind === kind);

@@ -2,7 +2,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { until } from "../until.js";
 import { World, type WorldKind } from "../world.js";
 
 setFlagsFromString("--expose-gc");
@@ -40,7 +39,7 @@ async function play(kind: WorldKind): Promise<{ grownMib: number; ends: unknown[
     await waiting(world, 0);
     const before = usedBytes();
     const ids = await waiting(world, WAITS);
-    const grownMib = await until("the heap comes to rest", () => {
+    const grownMib = await world.until("the heap comes to rest", () => {
       const grown = (usedBytes() - before) / MIB;
       return grown < (WAITS * PAYLOAD.length) / MIB / 2 || kind === "memory" ? { grown } : null;
     });

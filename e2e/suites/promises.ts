@@ -1,7 +1,6 @@
 /** What the README promises, seen from outside: events in, real workers, on each world that is given. */
 import { NonRetriableError, type Eddy } from "@eddy/sdk";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { until } from "../until.js";
 import { World, type WorldKind } from "../world.js";
 
 function cartFlow(eddy: Eddy, reminded: string[]) {
@@ -94,7 +93,7 @@ function bursts(): void {
         how === "in one request"
           ? await world.sendAll(adds)
           : (await Promise.all(adds.map((add) => world.sendAll(add)))).flat();
-      const statuses = await until("999 of 1,000 runs are cancelled", async () => {
+      const statuses = await world.until("999 of 1,000 runs are cancelled", async () => {
         const runs = (await Promise.all(ids.map((id) => world.runsOf(id)))).flat();
         const cancelled = runs.filter((run) => run.status === "Cancelled").length;
         return runs.length === 1_000 && cancelled >= 999 ? runs.map((run) => run.status) : null;
@@ -107,7 +106,7 @@ function bursts(): void {
       expect(await world.ended(alive)).toMatchObject({ output: "reminded" });
       expect(reminded).toEqual(["c"]);
     },
-    60_000,
+    120_000,
   );
 }
 
@@ -154,7 +153,7 @@ function doors(): void {
     await world.send("cart/product.added", { cart_id: "c" }, "mine");
     await world.send("cart/product.added", { cart_id: "c" }, "mine");
     await world.send("cart/product.added", { cart_id: "other" }, "mine");
-    const runs = await until("both carts have a run", async () => {
+    const runs = await world.until("both carts have a run", async () => {
       const found = await world.runsOf("mine");
       return found.length >= 2 ? found : null;
     });
@@ -206,6 +205,6 @@ export function restarts(kind: WorldKind): void {
         await world.close();
       }
     },
-    60_000,
+    120_000,
   );
 }
