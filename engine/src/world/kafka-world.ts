@@ -8,6 +8,7 @@ import type { World, WorldDeps } from "./open-world.js";
 
 /** How long one look for a broker may take, in ms: whoever stops the engine waits for it. */
 const LOOK_MS_MAX = 2_000;
+const ADVICE = "if brokers run there, check that ssl and sasl fit the listener of this port";
 
 interface Place {
   readonly config: KafkaEngineConfig;
@@ -61,9 +62,14 @@ async function openLog(options: KafkaLogOptions): Promise<KafkaLog> {
     await look.close();
   } catch (error) {
     if (!(error instanceof TransientError)) throw error;
-    const reason = error.cause instanceof Error ? error.cause.message : error.message;
-    const message = `no Kafka broker answers at ${options.brokers.join(", ")} (${reason})`;
+    const where = options.brokers.join(", ");
+    const message = `no Kafka broker answers at ${where} (${rootOf(error).message}); ${ADVICE}`;
     throw new TransientError(message, { brokers: options.brokers }, { cause: error });
   }
   return KafkaLog.open(options);
+}
+
+/** What came first, in the words of the system. */
+function rootOf(error: Error): Error {
+  return error.cause instanceof Error ? rootOf(error.cause) : error;
 }

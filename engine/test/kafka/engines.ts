@@ -26,11 +26,16 @@ export class Engines {
     this.#brokers = brokers;
   }
 
+  /** A new one, removed at the end. */
+  async folder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), "eddy-kafka-"));
+    this.#folders.push(folder);
+    return folder;
+  }
+
   /** Listens; may still be starting. */
   async open(more: Record<string, unknown> = {}): Promise<Started> {
-    const dataDir = await mkdtemp(join(tmpdir(), "eddy-kafka-"));
-    this.#folders.push(dataDir);
-    const own = { brokers: [...this.#brokers], namespace: this.namespace, dataDir };
+    const own = { brokers: [...this.#brokers], namespace: this.namespace, dataDir: await this.folder() };
     const options = { ...own, host: "127.0.0.1", port: 0, dev: true, partitions: PARTITIONS, ...more };
     const logger = new LinesLogger();
     const engine = await openEngine(readKafkaConfig({ options, environment: {} }), { logger });

@@ -2,8 +2,7 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { canon } from "@eddy/schemas";
 import { ConfigError } from "../../../clients/src/errors/codes.js";
-import { startEngine, type Engine } from "../../src/main.js";
-import { readKafkaConfig } from "../../src/config/kafka-config.js";
+import type { Engine } from "../../src/main.js";
 import { eventually, fn, json, parse, ScriptedWorker, type Ops, type Script } from "../e2e/fixtures.js";
 import { advance, Engines, PARTITIONS, partitionsOf, post, run, runsOf, send } from "./engines.js";
 
@@ -124,14 +123,13 @@ describe("two engines on Kafka", () => {
     expect((await fetch(`${engine.url}/dev/clock`)).status).toBe(403);
   });
 
-  it("leave nothing open where the start fails", async () => {
-    const { engine } = await engines.start();
-    const options = { brokers: [...inject("kafkaBrokers")], namespace: engines.namespace, partitions: 7, port: 0 };
-    const config = readKafkaConfig({
-      options: { ...options, host: "127.0.0.1", dev: true, dataDir: "/tmp" },
-      environment: {},
-    });
-    await expect(startEngine(config, {})).rejects.toThrow(ConfigError);
-    expect(engine.readiness().ready).toBe(true);
+  it("leave nothing open where the start fails: port and folder can be used again", async () => {
+    const first = await engines.start();
+    const dataDir = await engines.folder();
+    const { engine: refused } = await engines.open({ partitions: 7, dataDir });
+    await expect(refused.started).rejects.toThrow(ConfigError);
+    const { engine } = await engines.start({ dataDir, port: Number(new URL(refused.url).port) });
+    expect(engine.url).toBe(refused.url);
+    expect(first.engine.readiness().ready).toBe(true);
   });
 });
