@@ -33,6 +33,10 @@ export class Child {
     const words = this.lines.filter((line) => line.startsWith("[")).map((line) => JSON.parse(line) as string[]);
     return words.filter(([first]) => first === kind).map(([, ...rest]) => rest);
   }
+  /** Stops the process where it is, or lets it go on. */
+  freeze(isFrozen: boolean): void {
+    this.#process.kill(isFrozen ? "SIGSTOP" : "SIGCONT");
+  }
   /** @returns the exit code; null after a signal. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<number | null> {
     this.#process.kill(signal);

@@ -83,4 +83,25 @@ describe("workers over Kafka", { timeout: TEST_MS_MAX }, () => {
     await children.until("all have ended", () => countOf(workers, "over") === sent);
     expect(countOf([b], "end")).toBeGreaterThanOrEqual(20);
   });
+
+  it("G5: take over from one that was stopped beyond its session, and that repeats nothing when it goes on", async () => {
+    const workers = await start("a", "b");
+    const [a, b] = workers as [Child, Child];
+    await shared(workers);
+    await reply();
+    await children.until("nothing is left to tell", () => countOf(workers, "over") === sent);
+    const before = b.said("step").length;
+    a.freeze(true);
+    await work(20, 0);
+    await children.until("the other has it all", () => b.said("step").length === before + 20);
+    a.freeze(false);
+    const first = a.said("step").length;
+    while (a.said("step").length === first) {
+      await work(4, 0);
+      await children.until("they are worked on", () => countOf(workers, "step") === sent);
+    }
+    await reply();
+    await children.until("all have ended", () => countOf(workers, "over") === sent);
+    expect(runsOf(workers, "step")).toHaveLength(sent);
+  });
 });
