@@ -41,8 +41,8 @@ export class HistoryTailer {
   #failure: Error | null = null;
   #starting: Promise<void> | null = null;
   #isStopping = false;
-  /** Append time of the last record taken, in ms. */
-  #takenAtMs = Number.NEGATIVE_INFINITY;
+  /** What was appended before this time is known, in ms; the tail's own `freshAtMs` may be later. */
+  #knownAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: HistoryTailerDeps) {
     this.#deps = deps;
@@ -59,8 +59,9 @@ export class HistoryTailer {
 
   async #start(): Promise<void> {
     try {
-      const { log, topic, partition } = this.#deps;
+      const { log, clock, topic, partition } = this.#deps;
       this.#topicId = await log.topicId(topic);
+      const askedAtMs = clock.nowMs();
       const range = await log.offsets(topic, partition);
       const from = await this.#openAt(range);
       if (this.#isStopping) throw new ClosedError("stopped before the history was read");
@@ -74,6 +75,7 @@ export class HistoryTailer {
       });
       this.#tail.start();
       await this.#tail.reached(range.end);
+      this.#knownAtMs = Math.max(this.#knownAtMs, askedAtMs);
       this.#isCaughtUp = true;
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -105,7 +107,7 @@ export class HistoryTailer {
   #isStale(): boolean {
     const { staleMsMax, clock } = this.#deps;
     if (staleMsMax === undefined) return false;
-    const knownAtMs = Math.max(this.#tail?.freshAtMs ?? Number.NEGATIVE_INFINITY, this.#takenAtMs);
+    const knownAtMs = Math.max(this.#tail?.freshAtMs ?? Number.NEGATIVE_INFINITY, this.#knownAtMs);
     return clock.nowMs() - knownAtMs > staleMsMax;
   }
 
@@ -164,7 +166,7 @@ export class HistoryTailer {
     const last = records.at(-1);
     if (store === null || last === undefined) return;
     await store.apply(records, { topicId: this.#topicId, nextOffset: last.offset + 1 });
-    this.#takenAtMs = last.appendTimeMs;
+    this.#knownAtMs = Math.max(this.#knownAtMs, last.appendTimeMs);
     const nowMs = clock.nowMs();
     if (nowMs - this.#sweptAtMs < SWEEP_PERIOD_MS) return;
     this.#sweptAtMs = nowMs;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHistory, offset, runIdOf, type HistoryEntry } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
-import { StateCorruptedError, TransientError } from "../../../clients/src/errors/codes.js";
+import { ClosedError, StateCorruptedError, TransientError } from "../../../clients/src/errors/codes.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import type { StoreFactory } from "../../src/ports/store.js";
@@ -196,6 +196,46 @@ describe("history", () => {
     release();
     await starting;
     expect((await tailer.store.run(runId))?.summary.status).toBe("Completed");
+  });
+
+  it("answers nothing that may be old: others write the topic, and it could not be read for a while", async () => {
+    await record(1, started());
+    await tailer.stop();
+    tailer = new HistoryTailer({
+      ...w,
+      stores,
+      topic: TOPICS.history,
+      partition: 1,
+      retentionMs: 1e12,
+      staleMsMax: 5_000,
+    });
+    await tailer.start();
+    expect(await tailer.store.run(runId)).not.toBeNull();
+    // The process is stopped for a while: nothing was read meanwhile.
+    w.clock.advance(5_001);
+    expect(() => tailer.store).toThrow(TransientError);
+    await settle();
+    expect(await tailer.store.run(runId)).not.toBeNull();
+  });
+
+  it("closes a store that it opens while it is stopped", async () => {
+    await tailer.stop();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    tailer = make({
+      open: async (name) => {
+        await held;
+        return stores.open(name);
+      },
+      destroy: (name) => stores.destroy(name),
+    });
+    const starting = tailer.start();
+    await settle();
+    const stopping = tailer.stop();
+    release();
+    await expect(starting).rejects.toThrow(ClosedError);
+    await stopping;
+    await (await stores.open("history-1")).close(); // It would be locked.
   });
 
   it("is made anew when the log is another one, or is damaged", async () => {
