@@ -84,7 +84,7 @@ describe("workers over Kafka", { timeout: TEST_MS_MAX }, () => {
     expect(countOf([b], "end")).toBeGreaterThanOrEqual(20);
   });
 
-  it("G5: take over from one that was stopped beyond its session, and that repeats nothing when it goes on", async () => {
+  it("G5: take over from one stopped beyond its session; when it goes on it repeats nothing", async () => {
     const workers = await start("a", "b");
     const [a, b] = workers as [Child, Child];
     await shared(workers);
