@@ -10,6 +10,7 @@ import { uniqueNamespace } from "./world.js";
 
 const ADDS = 1_000;
 const APP = "shop";
+const END_MS_MAX = 60_000;
 
 /** Ids of the events, each once, in the order of their partition's log. */
 async function loggedIds(brokers: readonly string[], namespace: string): Promise<readonly string[]> {
@@ -63,11 +64,15 @@ it(`G3, G4: of ${ADDS} adds to one cart, all but the last are cancelled, in log 
     const sent = (await Promise.all(adds)).flatMap(({ ids }) => ids);
     const logged = await loggedIds(brokers, namespace);
     expect([...logged].sort()).toEqual([...sent].sort());
-    const runs = await until("all but one are cancelled", async () => {
-      const replies = await Promise.all(logged.map((id, i) => ask<RunSummary[]>(`${urlOf(i)}/v1/events/${id}/runs`)));
-      const found = replies.flatMap((reply) => reply ?? []);
-      return found.filter(({ status }) => status === "Cancelled").length === ADDS - 1 ? found : null;
-    });
+    const runs = await until(
+      "all but one are cancelled",
+      async () => {
+        const replies = await Promise.all(logged.map((id, i) => ask<RunSummary[]>(`${urlOf(i)}/v1/events/${id}/runs`)));
+        const found = replies.flatMap((reply) => reply ?? []);
+        return found.filter(({ status }) => status === "Cancelled").length === ADDS - 1 ? found : null;
+      },
+      END_MS_MAX,
+    );
     expect(runs.map(({ event_id, status }) => [event_id, status])).toEqual(
       logged.map((id, i) => [id, i === ADDS - 1 ? "Running" : "Cancelled"]),
     );

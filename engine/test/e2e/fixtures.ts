@@ -30,17 +30,18 @@ export type Kind = "memory" | "embedded" | "kafka";
 export const KINDS: readonly Kind[] = ["memory", "embedded"];
 
 /** Bound of one wait for a condition, in ms of real time: these tests run on real sockets and disks. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 25_000;
 
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
+  patienceMs: number = PATIENCE_MS,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + patienceMs;
   for (;;) {
     const found = await probe();
     if (found !== false && found !== null && found !== undefined) return found as Exclude<T, false | null | undefined>;
-    if (performance.now() > end) throw new Error(`did not come true within ${PATIENCE_MS} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`did not come true within ${patienceMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
