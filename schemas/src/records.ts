@@ -53,7 +53,10 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("cancel"), runId, reason: z.string().max(LIMITS.cancelReasonCharsMax) }),
   /** From here on `decide` is of this version. */
   z.strictObject({ kind: z.literal("logic"), version: z.number().int().min(1) }),
-  /** A worker lacks what this invocation's request left out: the run goes out again, whole, as the next invocation. */
+  /**
+   * Nobody works on this invocation: its worker lacks what the request left out, or lets go of it while it drains, or there
+   * was none left when it was to leave. The run goes out again, whole, as the next invocation.
+   */
   z.strictObject({ kind: z.literal("declined"), runId, invocation: z.number().int().min(1) }),
 ]);
 export type InboxRecord = z.infer<typeof inboxRecord>;
