@@ -5,6 +5,9 @@ import { startKafka, USERS, type KafkaCluster } from "../../../scripts/kafka/clu
 import { eventually } from "../e2e/fixtures.js";
 import { Engines, partitionsOf, PARTITIONS, post, runsOf, send } from "./engines.js";
 
+/** What was tried while the broker was away may go on trying for 15 s before it is begun anew. */
+const RECOVERY_MS_MAX = 60_000;
+
 let cluster: KafkaCluster;
 let engines: Engines;
 beforeAll(async () => {
@@ -33,13 +36,14 @@ it("answers 503 within a bounded time while the broker is away, says why, and go
   expect(reasons.join()).toMatch(/the log does not answer|taken over/);
   expect((await fetch(`${engine.url}/health/live`)).status).toBe(200);
   await node().resume();
-  await eventually("ready again", async () => (await fetch(`${engine.url}/health/ready`)).status === 200);
+  const isReady = async (): Promise<boolean> => (await fetch(`${engine.url}/health/ready`)).status === 200;
+  await eventually("ready again", isReady, RECOVERY_MS_MAX);
   await eventually("all partitions", async () => {
     return (await partitionsOf(engine, engines.namespace)).length === PARTITIONS;
   });
   const id = await send(engine, "a", {});
   expect(await eventually("a look-up is answered", () => runsOf(engine, id))).toEqual([]);
-});
+}, 120_000);
 
 it("starts by itself once the broker is there", async () => {
   await node().kill();
