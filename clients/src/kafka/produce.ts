@@ -39,8 +39,6 @@ export async function produce(client: KafkaClient, given: Production): Promise<P
   const { to, records, producer, transactionalId, purpose } = given;
   const { clock, cluster, requestMsMax } = client;
   const batch = encodeBatch(records, producer, clock.nowMs());
-  const timeoutMs = Math.round(requestMsMax * FOLLOWERS_SHARE);
-  const request = produceRequest({ ...to, batch, transactionalId, timeoutMs });
   const patienceMs = given.patienceMs ?? client.patienceMs;
   const trying = {
     doing: `append to ${to.topic}/${to.partition}`,
@@ -48,14 +46,26 @@ export async function produce(client: KafkaClient, given: Production): Promise<P
     patienceMs,
   };
   const giveUpAtMs = clock.nowMs() + patienceMs;
-  return client.persist(trying, async () => {
-    const link = cluster.leaderLink(to.topic, to.partition, purpose);
-    const leftMs = Math.max(giveUpAtMs - clock.nowMs(), LAST_REQUEST_MS);
-    const answers = await link.call(request, Math.min(leftMs, requestMsMax));
-    const answer = soleAnswer(answers, to);
-    failOn(answer.errorCode, answer.errorMessage);
-    return answer;
-  }, [to.topic]);
+  return client.persist(
+    trying,
+    async (attempt) => {
+      const link = cluster.leaderLink(to.topic, to.partition, purpose);
+      const leftMs = Math.max(giveUpAtMs - clock.nowMs(), LAST_REQUEST_MS);
+      const msMax = Math.min(leftMs, requestMsMax, Math.max(patienceMs * shareOfTry(attempt), LAST_REQUEST_MS));
+      const timeoutMs = Math.round(msMax * FOLLOWERS_SHARE);
+      const request = produceRequest({ ...to, batch, transactionalId, timeoutMs });
+      const answers = await link.call(request, msMax);
+      const answer = soleAnswer(answers, to);
+      failOn(answer.errorCode, answer.errorMessage);
+      return answer;
+    },
+    [to.topic],
+  );
+}
+
+/** Of all patience: a broker that does not answer may be about to be replaced, one that does so late is to have its time. */
+function shareOfTry(attempt: number): number {
+  return attempt <= 2 ? 0.25 : 0.5;
 }
 
 /** What was answered has to be what was sent (KAFKA.md, 1). */

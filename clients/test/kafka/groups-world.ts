@@ -7,8 +7,10 @@ import type { Groups } from "../../src/ports/groups.js";
 import type { TopicSpec } from "../../src/ports/log.js";
 import { kafkaLog, prefixed, uniquePrefix } from "./kafka-world.js";
 
-/** As short as the brokers of these tests allow. */
-export const QUICK: GroupTimes = { sessionMs: 2_000, heartbeatMs: 100, rebalanceMs: 5_000 };
+/** As short as a busy machine allows. */
+export const QUICK: GroupTimes = { sessionMs: 3_000, heartbeatMs: 100, rebalanceMs: 10_000 };
+/** Where the test shows that nobody waits for a session to end. */
+export const LASTING: GroupTimes = { ...QUICK, sessionMs: 10_000 };
 
 export const STEPS: TopicSpec = { name: TOPIC, partitions: PARTITIONS, policy: "delete", retentionMs: 60_000 };
 
