@@ -16,7 +16,8 @@ export interface CompanyOptions {
   /** Is one copy of the data enough? */
   readonly dev: boolean;
   readonly engines: number;
-  readonly workers: number;
+  /** How each worker process is connected; `gateway`: to the last engine's. */
+  readonly workers: readonly ("kafka" | "gateway")[];
   /** Of the wait, in ms of real time. */
   readonly timeoutMs: number;
 }
@@ -69,8 +70,10 @@ export class Company {
       engines.push(await processes.engine(`engine-${i + 1}`, { ...onKafka, dev }));
     }
     const ledger = new Ledger(join(processes.directory, "ledger"));
-    const plan = { ledger: ledger.path, timeout: `${timeoutMs}ms`, way: { kafka: onKafka } };
-    const workers = Array.from({ length: options.workers }, (_, i) => processes.worker(`worker-${i + 1}`, plan));
+    const workers = options.workers.map((by, i) => {
+      const way = by === "kafka" ? { kafka: onKafka } : { baseUrl: engines.at(-1)?.url };
+      return processes.worker(`worker-${i + 1}`, { ledger: ledger.path, timeout: `${timeoutMs}ms`, way });
+    });
     const gateways = engines.map(({ url }) => new Eddy({ id: APP, baseUrl: url, logger: SILENT }));
     const senders = [...gateways, new Eddy({ id: APP, kafka: onKafka, logger: SILENT })];
     return new Company(options, namespace, engines, workers, processes, senders, ledger);

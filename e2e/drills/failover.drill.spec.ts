@@ -11,10 +11,17 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => cluster.stop());
 
-it.each(["kept", "deleted"])(
-  `${RUNS} runs end as they should through every trouble, the killed engine's data is %s`,
-  async (data) => {
-    const options = { name: `failover-${data}`, dev: false, engines: 2, workers: 2, timeoutMs: 120_000 };
+const cases = [
+  { name: "kept", data: "kept", workers: ["kafka", "kafka"] },
+  { name: "deleted", data: "deleted", workers: ["kafka", "kafka"] },
+  // That engine is the one that is stopped: its worker is cut off, with steps in its hands.
+  { name: "gateway", data: "kept, one worker is at an engine's gateway", workers: ["kafka", "gateway"] },
+] as const;
+
+it.each(cases)(
+  `${RUNS} runs end as they should through every trouble, the killed engine's data is $data`,
+  async ({ name, data, workers }) => {
+    const options = { name: `failover-${name}`, dev: false, engines: 2, workers, timeoutMs: 120_000 };
     const troubles = [
       killedEngine(0.08, data === "deleted"),
       killedWorker(0.2),

@@ -35,7 +35,7 @@ const moves: readonly Trouble[] = [
 ];
 
 it(`${RUNS} runs end as they should while engines come and go`, async () => {
-  const options = { name: "scale", dev: true, engines: 2, workers: 2, timeoutMs: 30_000 };
+  const options = { name: "scale", dev: true, engines: 2, workers: ["kafka", "kafka"] as const, timeoutMs: 30_000 };
   const company = await Company.open({ ...options, brokers: cluster.brokers });
   let problems: readonly string[] | null = null;
   try {
