@@ -9,8 +9,8 @@ export default {
     include: [...KAFKA_FILES],
     exclude: ["**/node_modules/**", "**/dist/**"],
     globalSetup: ["scripts/kafka/vitest-setup.ts"],
-    // Two cores: one for the broker and a file that works, one for a file that waits.
-    maxWorkers: 2,
+    // On two cores: at most times one or two of these files wait.
+    maxWorkers: 3,
     sequence: { sequencer: WaitingFirst },
     testTimeout: 120_000,
     hookTimeout: 180_000,
