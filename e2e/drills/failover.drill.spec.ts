@@ -12,22 +12,17 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 const cases = [
-  { name: "kept", data: "kept", workers: ["kafka", "kafka"] },
-  { name: "deleted", data: "deleted", workers: ["kafka", "kafka"] },
+  { name: "data-kept", isWiped: false, workers: ["kafka", "kafka"] },
+  { name: "data-deleted", isWiped: true, workers: ["kafka", "kafka"] },
   // That engine is the one that is stopped: its worker is cut off, with steps in its hands.
-  { name: "gateway", data: "kept, one worker is at an engine's gateway", workers: ["kafka", "gateway"] },
+  { name: "gateway-worker", isWiped: false, workers: ["kafka", "gateway"] },
 ] as const;
 
 it.each(cases)(
-  `${RUNS} runs end as they should through every trouble, the killed engine's data is $data`,
-  async ({ name, data, workers }) => {
+  `${RUNS} runs end as they should through every trouble: $name`,
+  async ({ name, isWiped, workers }) => {
     const options = { name: `failover-${name}`, dev: false, engines: 2, workers, timeoutMs: 120_000 };
-    const troubles = [
-      killedEngine(0.08, data === "deleted"),
-      killedWorker(0.2),
-      killedLeader(0.32, cluster),
-      stoppedEngine(0.5),
-    ];
+    const troubles = [killedEngine(0.08, isWiped), killedWorker(0.2), killedLeader(0.32, cluster), stoppedEngine(0.5)];
     const load = { runs: RUNS, lastsMs: 180_000 };
     expect(await failover({ ...options, brokers: cluster.brokers }, load, troubles)).toEqual([]);
   },
