@@ -136,7 +136,9 @@ export class LogTail {
       return true;
     }
     if (error instanceof TransientError) {
-      logger.warn({ ...fields, pauseMs }, "reading the log failed, trying again");
+      // Once per trouble: brokers may be away for long, and there are many tails.
+      const isFirst = pauseMs === PAUSE_MS.min;
+      logger[isFirst ? "warn" : "debug"]({ ...fields, pauseMs }, "reading the log failed, trying again");
       await clock.sleep(pauseMs, this.#stopping.signal);
       return true;
     }
