@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, inject, it } from "vitest";
 import { EXIT } from "../../src/cli/exit-codes.js";
+import { freePorts } from "../../../scripts/kafka/free-ports.js";
 import { CliProcess } from "../e2e/cli-process.js";
 import { eventually } from "../e2e/fixtures.js";
 
@@ -26,14 +27,6 @@ afterEach(async () => {
 const PASSWORD = "not-to-be-seen";
 
 /** A port where nobody listens, for this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await eventually("listening", () => server.listening);
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function configFile(lines: Record<string, unknown>): Promise<string> {
   const path = join(folder, `${randomUUID()}.yaml`);
   const own = { namespace, dev: true, host: "127.0.0.1", port: 0, dataDir: join(folder, "data") };
@@ -62,7 +55,8 @@ it("says where it is and what to try, keeps its data over a restart, and ends wi
 });
 
 it("waits for a broker with one message, alive and not ready, and ends at once on SIGTERM", async () => {
-  const [broker, port] = [`127.0.0.1:${await freePort()}`, await freePort()];
+  const [brokerPort, port] = await freePorts(2);
+  const broker = `127.0.0.1:${brokerPort}`;
   const one = await start({ brokers: [broker], port });
   const url = `http://127.0.0.1:${port}`;
   await eventually("it says so", () => one.out.includes("is not ready yet") && one.out.includes(broker));
