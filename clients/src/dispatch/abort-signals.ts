@@ -7,7 +7,7 @@ import { compareCauses, decodeSignal, LEASE_MS, type Cause } from "@eddy/schemas
 import type { Clock } from "../ports/clock.js";
 import type { Log, LogRecord } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
-import { LogTail } from "../registry/log-tail.js";
+import { tailOfWhole, type LogTail } from "../registry/log-tail.js";
 import type { WorkerPool } from "./worker-pool.js";
 
 const ABORTED_RUNS_MAX = 100_000;
@@ -36,18 +36,11 @@ export class AbortSignals {
 
   /** Resolves when all that the topic holds is known: a queued request may be of a run that was aborted before. */
   async start(): Promise<void> {
-    const { log, topic } = this.#deps;
-    const { start, end } = await log.offsets(topic, 0);
-    this.#tail = new LogTail({
-      ...this.#deps,
-      partition: 0,
-      from: start,
-      recordsMax: RECORDS_MAX,
-      onRecords: (records) => this.#take(records),
-      onOutOfRange: async () => (await log.offsets(topic, 0)).start,
-    });
-    this.#tail.start();
-    await this.#tail.reached(end);
+    const onRecords = (records: readonly LogRecord[]): void => this.#take(records);
+    const { tail, end } = await tailOfWhole({ ...this.#deps, recordsMax: RECORDS_MAX, onRecords });
+    this.#tail = tail;
+    tail.start();
+    await tail.reached(end);
   }
 
   /**

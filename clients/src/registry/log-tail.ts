@@ -159,3 +159,16 @@ export class LogTail {
     this.#milestones.clear();
   }
 }
+
+/**
+ * A tail, not started yet, of all that a topic of one partition holds: from its first record on, and from there again
+ * where retention was faster. `end`: what is there now is before it.
+ */
+export async function tailOfWhole(
+  options: Omit<LogTailOptions, "partition" | "from" | "onOutOfRange">,
+): Promise<{ readonly tail: LogTail; readonly end: Offset }> {
+  const { log, topic } = options;
+  const { start, end } = await log.offsets(topic, 0);
+  const onOutOfRange = async (): Promise<Offset> => (await log.offsets(topic, 0)).start;
+  return { tail: new LogTail({ ...options, partition: 0, from: start, onOutOfRange }), end };
+}

@@ -6,7 +6,6 @@
 import {
   decodeRegistry,
   NO_ROUTE,
-  offset,
   routesOf,
   type EventRoute,
   type RegisteredApp,
@@ -16,7 +15,7 @@ import { TransientError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log, LogRecord } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
-import { LogTail } from "./log-tail.js";
+import { tailOfWhole, type LogTail } from "./log-tail.js";
 
 export interface RegistryViewDeps {
   readonly log: Log;
@@ -66,18 +65,11 @@ export class RegistryView {
 
   /** Resolves when all that the registry held at the call is known. Once. @throws what ended the tail. */
   async start(): Promise<void> {
-    const { log, topic } = this.#deps;
-    const { start, end } = await log.offsets(topic, 0);
-    this.#tail = new LogTail({
-      ...this.#deps,
-      partition: 0,
-      from: start,
-      recordsMax: RECORDS_MAX,
-      onRecords: (records) => this.#take(records),
-      onOutOfRange: async () => (await log.offsets(topic, 0)).start,
-    });
-    this.#tail.start();
-    await this.#tail.reached(offset(end));
+    const onRecords = (records: readonly LogRecord[]): void => this.#take(records);
+    const { tail, end } = await tailOfWhole({ ...this.#deps, recordsMax: RECORDS_MAX, onRecords });
+    this.#tail = tail;
+    tail.start();
+    await tail.reached(end);
     this.#caughtUp = true;
   }
 
