@@ -27,17 +27,23 @@ type Layout = readonly (readonly [kind: string, fields: readonly string[]])[];
 
 /** Kind numbers are positions in these lists: append only. */
 const INBOX: Layout = [
-  ["event", ["id", "idFrom", "name", "tsMs", "values", "payload"]],
+  ["event", ["id", "idFrom", "name", "tsMs", "values", "payload", "version", "home", "origin"]],
   ["report", ["report"]],
   ["delivered", ["app", "mark"]],
   ["heartbeat", ["app", "running"]],
   ["tick", []],
   ["advance", ["ms"]],
-  ["register", ["config"]],
-  ["registered", ["config", "source"]],
+  ["register", ["config", "settleMs"]],
+  ["registered", ["config", "news", "settleMs", "source"]],
   ["cancel", ["runId", "reason"]],
   ["logic", ["version"]],
   ["declined", ["runId", "invocation"]],
+  ["listen", ["base", "trigger", "startedAtMs", "taken", "wait", "rules", "source"]],
+  ["unlisten", ["base", "no", "source"]],
+  ["answer", ["base", "answer", "source"]],
+  ["announced", ["base", "event", "source"]],
+  ["learn", ["app", "base", "wait", "sinceMs", "settleMs", "source"]],
+  ["settled", ["version", "source"]],
 ];
 const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
   [
@@ -50,23 +56,28 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
       "anchor",
       "startedOffset",
       "startedAtMs",
-      "markOffset",
+      "mark",
+      "laterMark",
       "retries",
       "memo",
       "pending",
       "nextPendingNo",
+      "withdrawn",
       "subscriptions",
+      "foreign",
       "attempts",
       "taken",
       "invocation",
     ],
   ],
-  ["subscription", ["entries", "total", "tail", "kept"]],
+  ["subscription", ["entries", "total", "tail", "kept", "lost"]],
   ["keptEvent", ["eventId", "atMs", "payload"]],
   ["ids", ["ids", "expiresAtMs"]],
   ["delivery", ["sweeps"]],
   ["functions", ["version", "apps"]],
-  ["partition", ["logic", "advanceMs", "registrations", "marks", "ids"]],
+  ["partition", ["logic", "advanceMs", "registrations", "settling", "settleMs", "ids"]],
+  ["guest", ["base", "trigger", "fromOffset", "startedAtMs", "taken", "subscriptions", "waits", "keepFromMs"]],
+  ["mark", ["offset", "index"]],
 ];
 
 function pack(kind: number, fields: readonly string[], value: object): Uint8Array {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { conditionText } from "./condition-text.js";
 import { LIMITS } from "./limits.js";
 
 /** Ids that become parts of topic names, row keys and URLs. */
@@ -27,25 +28,52 @@ export const timeout = z.union([
 ]);
 export type Timeout = z.infer<typeof timeout>;
 
-export const cancelRule = z.strictObject({
+function isOneOfMatchAndIf({ match, if: condition }: { match: string | null; if: string | null }): boolean {
+  return match === null || condition === null;
+}
+const ONE_OF = { message: "match and if exclude each other", path: ["if"] };
+
+/** What waits and cancel rules listen to: exactly one of `match` and `if`, or neither: every event of the name. */
+const listens = {
   event: eventName,
-  match: matchPath,
-  /** How long after the start of the run the rule lives; null: as long as the run. */
-  timeout: timeout.nullable(),
-});
+  /** The same path in both events. */
+  match: matchPath.nullable(),
+  /** CEL over `event` (the one that started the run) and `async` (the incoming one). */
+  if: conditionText("listen").nullable(),
+};
+
+export const cancelRule = z
+  .strictObject({
+    ...listens,
+    /** How long after the start of the run the rule lives; null: as long as the run. */
+    timeout: timeout.nullable(),
+  })
+  .refine(isOneOfMatchAndIf, ONE_OF);
 export type CancelRule = z.infer<typeof cancelRule>;
 
+/**
+ * From where on events count: the end of the last sleep or wait (`mark`), the event that started the run, or the wait
+ * itself.
+ */
+export const since = z.enum(["mark", "trigger", "registration"]);
+export type Since = z.infer<typeof since>;
+
 /** A wait that the function may make: from its `waits` option or a literal in its handler. */
-export const declaredWait = z.strictObject({ event: eventName, match: matchPath });
+export const declaredWait = z.strictObject({ ...listens, since }).refine(isOneOfMatchAndIf, ONE_OF);
 export type DeclaredWait = z.infer<typeof declaredWait>;
+
+export const functionTrigger = z.strictObject({
+  /** A name, or the beginning of names with a `*` at its end. */
+  event: eventName.regex(/^[^*]*\*?$/, "may have one *, at its end"),
+  /** CEL over `event`. */
+  if: conditionText("trigger").nullable(),
+});
+export type FunctionTrigger = z.infer<typeof functionTrigger>;
 
 export const functionConfig = z.strictObject({
   id: slug,
   name: z.string().max(256),
-  triggers: z
-    .array(z.strictObject({ event: eventName }))
-    .min(1)
-    .max(LIMITS.triggersPerFunctionMax),
+  triggers: z.array(functionTrigger).min(1).max(LIMITS.triggersPerFunctionMax),
   cancelOn: z.array(cancelRule).max(LIMITS.cancelRulesPerFunctionMax),
   waits: z.array(declaredWait).max(LIMITS.waitsPerFunctionMax),
   /** Attempts after the first, for each step and for the handler itself. */
@@ -71,6 +99,21 @@ export const appConfig = z
   });
 export type AppConfig = z.infer<typeof appConfig>;
 
+/** An event name and a path in such events by which senders route. */
+export const listenedPath = z.strictObject({ event: eventName, path: z.string() });
+export type ListenedPath = z.infer<typeof listenedPath>;
+
+/** A wait that a run of the function made without having declared it; from then on it counts as declared. */
+export const learnedWait = z.strictObject({
+  /** Within the app. */
+  functionId: z.string(),
+  event: eventName,
+  path: z.string(),
+  /** Trigger-side path (see `ListenRoute`); null where each run has its own constant. */
+  of: z.string().nullable(),
+});
+export type LearnedWait = z.infer<typeof learnedWait>;
+
 /** An app's configuration as numbered by inbox 0. Versions grow by one over all apps of a namespace. */
 export const registeredApp = z.strictObject({
   app: slug,
@@ -78,9 +121,11 @@ export const registeredApp = z.strictObject({
   /** `configDigest` of the configuration. */
   digest: z.string(),
   functions: z.array(functionConfig),
+  /** The newest last, bounded. */
+  learned: z.array(learnedWait),
   /**
    * What runs of former registrations may still listen to: senders go on to route by it. The newest first, bounded.
    */
-  retired: z.array(declaredWait).optional(),
+  retired: z.array(listenedPath),
 });
 export type RegisteredApp = z.infer<typeof registeredApp>;

@@ -65,7 +65,13 @@ export const registryEntry = z.discriminatedUnion("kind", [
   /** Partition `partition` has applied every registration up to `version`. */
   z.strictObject({ kind: z.literal("applied"), partition: z.number(), version: z.number() }),
   /** What is fixed when the namespace is made. The first one counts. `dev`: its clock may be moved, its data may be lost. */
-  z.strictObject({ kind: z.literal("namespace"), partitions: z.number().int().min(1), dev: z.boolean() }),
+  z.strictObject({
+    kind: z.literal("namespace"),
+    partitions: z.number().int().min(1),
+    dev: z.boolean(),
+    /** How long after a registration senders may go on by the routes before it, in ms; what registrations carry. */
+    settleMs: z.number().int().min(0),
+  }),
 ]);
 export type RegistryEntry = z.infer<typeof registryEntry>;
 

@@ -1,5 +1,6 @@
 export * from "./brands.js";
 export * from "./codec.js";
+export * from "./condition.js";
 export * from "./duration.js";
 export * from "./event.js";
 export * from "./function-config.js";
@@ -7,6 +8,7 @@ export * from "./hash.js";
 export * from "./history.js";
 export * from "./http.js";
 export * from "./limits.js";
+export * from "./match-value.js";
 export * from "./records.js";
 export * from "./routing.js";
 export * from "./rows.js";

@@ -27,6 +27,10 @@ export const LIMITS = {
   triggersPerFunctionMax: 10,
   cancelRulesPerFunctionMax: 5,
   waitsPerFunctionMax: 50,
+  /** Waits of an app that its runs made without having declared them, by (function, event name, path). */
+  learnedWaitsPerAppMax: 1_000,
+  /** One CEL condition. */
+  conditionCharsMax: 4_096,
   retriesMax: 20,
   stepsPerRunMax: 1_000,
   stepResultBytesMax: 4 * 1_048_576,
@@ -53,7 +57,24 @@ export const LIMITS = {
   /** Runs examined by one sweep of expired deliveries. */
   sweepRunsMax: 500,
   partitionsMax: 4_096,
+  /** Records of its own inbox that a partition reads again to find what nobody kept. */
+  pastRecordsMax: 200_000,
 } as const;
+
+/** How far back a partition reads its own inbox again, in ms of append time. */
+export const PAST_MS_MAX = 600_000;
+/**
+ * How far the clocks of two brokers may differ, in ms: an event on another partition than its run counts for a wait if
+ * it was logged at most this much before the run's mark.
+ */
+export const BROKER_SKEW_MS = 1_000;
+/** How often a wait whose time is up looks whether all events of its route have arrived, in ms of stream time. */
+export const SETTLE_POLL_MS = 1_000;
+/**
+ * How long after a registration a sender may still send by the routes before it, in ms of append time: the age of its
+ * view, and its retries. Where a namespace does not say otherwise.
+ */
+export const SETTLE_MS = 20_000;
 
 /** How long a worker may go without a heartbeat before its request is delivered again, in ms of log append time. */
 export const LEASE_MS = 60_000;

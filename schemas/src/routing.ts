@@ -4,8 +4,10 @@
  *
  *   shard = (murmur2(canon(value)) & 0x7fffffff) % 4096, partition = shard % P, P <= 4096
  */
+import { equalityOf, hasMoreThanEquality } from "./condition.js";
+import type { FunctionConfig, LearnedWait, RegisteredApp } from "./function-config.js";
 import { digestOf, murmur2 } from "./hash.js";
-import type { FunctionConfig, RegisteredApp } from "./function-config.js";
+import { canonAt } from "./match-value.js";
 
 export const SHARDS = 4_096;
 /** The path that stands for the event's own id: the anchor of functions without a match key. */
@@ -13,28 +15,6 @@ export const ID_PATH = "id";
 
 /** [path, canonical value] pairs of one event, sorted by path; paths without a scalar value are absent. */
 export type MatchValues = readonly (readonly [path: string, value: string])[];
-
-/** Lone surrogates have no UTF-8: each becomes U+FFFD, here as in every encoder, so that all see one value. */
-function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, "\ufffd");
-}
-
-/**
- * Canonical text of a match value. `1` and `1.0` are equal, `1` and `"1"` are not.
- * @returns null for a missing, null or non-scalar value, which matches nothing.
- */
-export function canon(value: unknown): string | null {
-  switch (typeof value) {
-    case "string":
-      return `s:${wellFormed(value)}`;
-    case "number":
-      return Number.isFinite(value) ? `n:${value === 0 ? 0 : value}` : null;
-    case "boolean":
-      return value ? "b:1" : "b:0";
-    default:
-      return null;
-  }
-}
 
 export function shardOf(canonical: string): number {
   return (murmur2(canonical) & 0x7fffffff) % SHARDS;
@@ -58,9 +38,25 @@ export function shardOfRun(runId: string): number {
   return Number.parseInt(runId.slice(0, 3), 16);
 }
 
-/** Id of the run that event `eventId` starts of `functionId`; the same event gives the same run id. */
-export function runIdOf(functionId: string, eventId: string, anchorValue: string): string {
-  return shardText(shardOf(anchorValue)) + digestOf("run", functionId, eventId, anchorValue);
+/** What makes a start of a function one start: whoever has the event can say it. The head of the run's id. */
+export interface RunBaseOf {
+  readonly functionId: string;
+  readonly eventName: string;
+  readonly eventId: string;
+  readonly anchorValue: string;
+}
+/** Carries the shard, in its first three digits. At most one run of a base lives at a time. */
+export function runBaseOf({ functionId, eventName, eventId, anchorValue }: RunBaseOf): string {
+  return shardText(shardOf(anchorValue)) + digestOf("run", functionId, eventName, eventId, anchorValue);
+}
+const RUN_BASE_CHARS = 29;
+/** Id of the run that the record at `startedOffset` of its partition's inbox started: unique at any age. */
+export function runIdAt(base: string, startedOffset: number): string {
+  return base + startedOffset.toString(36);
+}
+/** Any text is a run id to those who ask; the base of one that is none belongs to no run. */
+export function baseOfRun(runId: string): string {
+  return runId.slice(0, RUN_BASE_CHARS);
 }
 
 /** Name of a function within the namespace. */
@@ -73,22 +69,48 @@ export function routeKeyOf(eventName: string, path: string, value: string): stri
   return shardText(shardOf(value)) + digestOf("route", eventName, path, value);
 }
 
-/** Reads a dotted path. Only own properties count. @returns undefined where the path does not lead. */
-export function valueAt(root: unknown, path: string): unknown {
-  let at: unknown = root;
-  for (const part of path.split(".")) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, part)) return undefined;
-    at = (at as Record<string, unknown>)[part];
-  }
-  return at;
+/** Where a wait or cancel rule meets its events. Both paths as `canonAt` reads them. */
+export interface ListenRoute {
+  /** In the incoming event. */
+  readonly path: string;
+  /** In the triggering event. */
+  readonly of: string;
+}
+
+/** What a wait or cancel rule listens to: `match`, or `if`, or neither. */
+export interface Listen {
+  readonly event: string;
+  readonly match: string | null;
+  readonly if: string | null;
+}
+
+/** All events of the name meet at this constant: one lane. */
+function laneOf(eventName: string): ListenRoute {
+  const lane = `=l:${eventName}`;
+  return { path: lane, of: lane };
+}
+
+export function listenRouteOf(listen: Listen): ListenRoute {
+  if (listen.match !== null) return { path: listen.match, of: listen.match };
+  const equality = listen.if === null ? null : equalityOf(listen.if);
+  return equality ?? laneOf(listen.event);
+}
+
+/** What is still to be asked of an event that has the right value at the route; null: nothing. */
+export function residualOf({ if: condition }: Listen): string | null {
+  return condition !== null && hasMoreThanEquality(condition) ? condition : null;
 }
 
 /**
- * Where a function's runs live: the match path of its first cancel rule, else of its first declared wait, else the
- * event's id.
+ * Where a function's runs live: the trigger-side path of its first cancel rule that has one, else of its first such
+ * wait, else the event's id.
  */
 export function anchorPathOf(fn: FunctionConfig): string {
-  return fn.cancelOn[0]?.match ?? fn.waits[0]?.match ?? ID_PATH;
+  for (const listen of [...fn.cancelOn, ...fn.waits]) {
+    const { of } = listenRouteOf(listen);
+    if (!of.startsWith("=")) return of;
+  }
+  return ID_PATH;
 }
 
 /** What a sender must know of one event name. Lists are sorted, so that every sender makes the same ones. */
@@ -100,39 +122,67 @@ export interface EventRoute {
 }
 export const NO_ROUTE: EventRoute = { paths: [], anchors: [] };
 
-/** Routes of all event names that any function triggers on, waits for, or is cancelled by. */
-export function routesOf(apps: readonly RegisteredApp[]): ReadonlyMap<string, EventRoute> {
-  const paths = new Map<string, Set<string>>();
-  const anchors = new Map<string, Set<string>>();
-  const add = (to: Map<string, Set<string>>, event: string, path: string): void => {
-    const set = to.get(event);
-    if (set === undefined) to.set(event, new Set([path]));
-    else set.add(path);
-  };
-  for (const { functions, retired } of apps) {
-    for (const fn of functions) {
-      const listens = [...fn.cancelOn, ...fn.waits];
-      for (const { event } of fn.triggers) {
-        add(anchors, event, anchorPathOf(fn));
-        add(paths, event, anchorPathOf(fn));
-        for (const { match } of listens) add(paths, event, match);
-      }
-      for (const { event, match } of listens) add(paths, event, match);
+/** Does a trigger's event, a name or a beginning with a `*`, stand for this name? */
+export function namesEvent(trigger: string, eventName: string): boolean {
+  return trigger.endsWith("*") ? eventName.startsWith(trigger.slice(0, -1)) : trigger === eventName;
+}
+
+/** Routes of all events that any function triggers on, waits for, or is cancelled by. */
+export class Routes {
+  /** By event name, or beginning with a `*`. */
+  readonly #parts = new Map<string, { readonly paths: Set<string>; readonly anchors: Set<string> }>();
+  readonly #wildcards: readonly string[];
+  /** Of exact names: whoever sends makes the others up. */
+  readonly #known = new Map<string, EventRoute>();
+
+  constructor(apps: readonly RegisteredApp[]) {
+    for (const { functions, learned, retired } of apps) {
+      for (const fn of functions) this.#addFunction(fn, learned);
+      for (const { event, path } of [...learned, ...retired]) this.#part(event).paths.add(path);
     }
-    for (const { event, match } of retired ?? []) add(paths, event, match);
+    this.#wildcards = [...this.#parts.keys()].filter((name) => name.endsWith("*"));
   }
-  const routes = new Map<string, EventRoute>();
-  for (const name of [...paths.keys()].sort()) {
-    routes.set(name, { paths: [...(paths.get(name) ?? [])].sort(), anchors: [...(anchors.get(name) ?? [])].sort() });
+
+  /** The route of a name nobody listens to is empty. */
+  of(eventName: string): EventRoute {
+    const known = this.#known.get(eventName);
+    if (known !== undefined) return known;
+    const names = this.#wildcards.filter((wildcard) => namesEvent(wildcard, eventName));
+    const parts = [...new Set([eventName, ...names])].flatMap((name) => this.#parts.get(name) ?? []);
+    const route = {
+      paths: [...new Set(parts.flatMap(({ paths }) => [...paths]))].sort(),
+      anchors: [...new Set(parts.flatMap(({ anchors }) => [...anchors]))].sort(),
+    };
+    if (this.#parts.has(eventName)) this.#known.set(eventName, route);
+    return route;
   }
-  return routes;
+
+  #addFunction(fn: FunctionConfig, learned: readonly LearnedWait[]): void {
+    const listens = [...fn.cancelOn, ...fn.waits].map((listen) => ({ event: listen.event, ...listenRouteOf(listen) }));
+    const anchor = anchorPathOf(fn);
+    const own = learned.flatMap(({ functionId, of }) => (functionId === fn.id && of !== null ? [of] : []));
+    for (const { event } of fn.triggers) {
+      const part = this.#part(event);
+      part.anchors.add(anchor);
+      for (const of of [anchor, ...listens.map((listen) => listen.of), ...own]) part.paths.add(of);
+    }
+    for (const { event, path } of listens) this.#part(event).paths.add(path);
+  }
+
+  #part(event: string) {
+    const known = this.#parts.get(event);
+    if (known !== undefined) return known;
+    const part = { paths: new Set<string>(), anchors: new Set<string>() };
+    this.#parts.set(event, part);
+    return part;
+  }
 }
 
 /** The event's canonical values at the route's paths, sorted by path; the id is always among them. */
 export function matchValuesOf(event: { readonly id: string }, route: EventRoute): MatchValues {
   const values: [string, string][] = [];
   for (const path of [...new Set([...route.paths, ID_PATH])].sort()) {
-    const value = canon(valueAt(event, path));
+    const value = canonAt(event, path);
     if (value !== null) values.push([path, value]);
   }
   return values;

@@ -3,8 +3,8 @@
  * local store. Every field is always present (null, never undefined), so that equal rows have equal bytes.
  */
 import { z } from "zod";
-import { registeredApp } from "./function-config.js";
-import { causeShape, matchValues, sourceShape } from "./records.js";
+import { listenedPath, registeredApp } from "./function-config.js";
+import { causeShape, matchValues } from "./records.js";
 import { bytes, memoEntry } from "./steps.js";
 
 const count = z.number().int().min(0);
@@ -18,9 +18,28 @@ export const pendingItem = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("wait"),
     no: count,
+    /** When it is looked at: its deadline, or later while events of its route may still be under way. */
     dueAtMs: ms,
+    deadlineMs: ms,
     stepId: z.string(),
+    event: z.string(),
+    path: z.string(),
     routeKey: z.string().nullable(),
+    /** CEL that is left to ask. */
+    if: z.string().nullable(),
+  }),
+  /** A wait that another partition keeps, with its timer; it answers. */
+  z.strictObject({
+    kind: z.literal("foreignWait"),
+    no: count,
+    partition: count,
+    deadlineMs: ms,
+    stepId: z.string(),
+    event: z.string(),
+    path: z.string(),
+    value: z.string(),
+    if: z.string().nullable(),
+    fromMs: ms,
   }),
   /**
    * `stepId` null: the handler itself is retried. `isDue`: its time came while another invocation was in flight; the
@@ -38,6 +57,30 @@ export type PendingItem = z.infer<typeof pendingItem>;
 
 export const subscriptionPurpose = z.enum(["wait", "cancel"]);
 
+/** Of a cancel rule. `given`: the part of the triggering event that `if` reads, as JSON; null where the run is here. */
+const rule = z.strictObject({
+  if: z.string().nullable(),
+  given: bytes.nullable(),
+  /** Stream time, exclusive; null: as long as the run. */
+  expiresAtMs: ms.nullable(),
+});
+export type Rule = z.infer<typeof rule>;
+
+const subscription = z.strictObject({
+  purpose: subscriptionPurpose,
+  routeKey: z.string(),
+  chunk: count,
+  /** Of purpose `cancel`; any of them cancels. */
+  rules: z.array(rule),
+  /** Of purpose `wait`: are events kept from the trigger on, whatever the mark? */
+  fromTrigger: z.boolean(),
+});
+export type Subscription = z.infer<typeof subscription>;
+
+/** Events after `offset`, and not before `atMs` (stream time, but for BROKER_SKEW_MS), are eligible. */
+export const mark = z.strictObject({ offset: z.number().int(), atMs: ms });
+export type Mark = z.infer<typeof mark>;
+
 /** r: a live run. Deleted when it ends. */
 export const runRow = z.strictObject({
   runId: z.string(),
@@ -47,21 +90,19 @@ export const runRow = z.strictObject({
   anchor: z.string(),
   startedOffset: count,
   startedAtMs: ms,
-  /** Events at or before this offset are not eligible for the next wait. */
-  markOffset: z.number().int(),
+  mark,
+  /** Where the mark goes once the run only waits: what runs until then may have caused events that it will wait for. */
+  laterMark: mark.nullable(),
   retries: count,
   memo: z.array(memoEntry),
   pending: z.array(pendingItem),
   nextPendingNo: count,
-  /** Where this run stands in subscription rows. `expiresAtMs`: when a cancel rule stops to act. */
-  subscriptions: z.array(
-    z.strictObject({
-      purpose: subscriptionPurpose,
-      routeKey: z.string(),
-      chunk: count,
-      expiresAtMs: ms.nullable(),
-    }),
-  ),
+  /** Steps that were asked for and given up: they lost a race. */
+  withdrawn: z.array(z.string()),
+  /** Where this run stands in subscription rows of its own partition. */
+  subscriptions: z.array(subscription),
+  /** Other partitions where it listens. */
+  foreign: z.array(count),
   /** Failed attempts since the last progress: [step id, count]; "" stands for the handler. */
   attempts: z.array(z.tuple([z.string(), count])),
   /** Ids of events that waits of this run took. */
@@ -79,21 +120,54 @@ export const runRow = z.strictObject({
 });
 export type RunRow = z.infer<typeof runRow>;
 
+/** g: a run of another partition that listens here. Known by its base: its generation is not told. */
+export const guestRow = z.strictObject({
+  base: z.string(),
+  trigger: z.strictObject({ id: z.string(), name: z.string() }),
+  /** The trigger's own copy here; -1 where the run itself told first. Events at or before it are not eligible. */
+  fromOffset: z.number().int(),
+  startedAtMs: ms,
+  taken: z.array(z.string()),
+  subscriptions: z.array(subscription),
+  waits: z.array(
+    z.strictObject({
+      no: count,
+      routeKey: z.string(),
+      event: z.string(),
+      path: z.string(),
+      if: z.string().nullable(),
+      given: bytes.nullable(),
+      deadlineMs: ms,
+      dueAtMs: ms,
+    }),
+  ),
+  /** Events before this are of no use to its waits, in stream time; as its last wait told. */
+  keepFromMs: ms,
+});
+export type GuestRow = z.infer<typeof guestRow>;
+
 /**
  * s: who listens at one route key. Chunk 0 is the head: its `total` counts the entries of all chunks, `tail` is the
- * last chunk in use, `kept` lists the events kept there for lookback. In other chunks these three stay 0, 0, [].
+ * last chunk in use, `kept` lists the events kept there for lookback, `lost` is the last that had to give way before its
+ * time. In other chunks these four stay 0, 0, [], null.
  */
 export const subscriptionRow = z.strictObject({
-  entries: z.array(z.strictObject({ runId: z.string(), purpose: subscriptionPurpose })),
+  /** `base` of runs of this partition and of guests. */
+  entries: z.array(z.strictObject({ base: z.string(), purpose: subscriptionPurpose })),
   total: count,
   tail: count,
-  kept: z.array(z.strictObject({ offset: count, eventId: z.string(), bytes: count })),
+  kept: z.array(z.strictObject({ offset: count, eventId: z.string(), atMs: ms, bytes: count })),
+  lost: z.strictObject({ offset: count, atMs: ms }).nullable(),
 });
 export type SubscriptionRow = z.infer<typeof subscriptionRow>;
 
-/** e: an event kept for a wait that a live run may still make. */
+/** e: an event kept for a wait that a live run may still make. `atMs`: stream time; of the first copy, where repeated. */
 export const keptEventRow = z.strictObject({ eventId: z.string(), atMs: ms, payload: bytes });
 export type KeptEventRow = z.infer<typeof keptEventRow>;
+
+/** k: what was taken from one source partition, up to here. */
+export const markRow = z.strictObject({ offset: count, index: count });
+export type MarkRow = z.infer<typeof markRow>;
 
 /** i: event ids of one time bucket. */
 export const idsRow = z.strictObject({ ids: z.array(z.string()), expiresAtMs: ms });
@@ -117,8 +191,21 @@ export const partitionRow = z.strictObject({
   advanceMs: count,
   /** Registrations numbered so far; moves on partition 0 only. */
   registrations: count,
-  /** Highest (offset, index) taken from each source partition. */
-  marks: z.array(sourceShape),
+  /**
+   * Registrations whose new routes are not settled yet: until every partition has said so, waits by them do not time out.
+   */
+  settling: z.array(
+    z.strictObject({
+      version: count,
+      routes: z.array(listenedPath),
+      /** Partitions that have not said so. */
+      missing: count,
+      /** When this partition says so, in raw time; null: it has. */
+      sendAtMs: ms.nullable(),
+    }),
+  ),
+  /** Of the newest registration: what a wait that its function has not declared is registered with. */
+  settleMs: count,
   ids: z.strictObject({ generated: idBucket, user: idBucket }),
 });
 export type PartitionRow = z.infer<typeof partitionRow>;
@@ -126,7 +213,9 @@ export type PartitionRow = z.infer<typeof partitionRow>;
 export const ROW_SCHEMAS = {
   run: runRow,
   subscription: subscriptionRow,
+  guest: guestRow,
   keptEvent: keptEventRow,
+  mark: markRow,
   ids: idsRow,
   delivery: deliveryRow,
   functions: functionsRow,
@@ -136,7 +225,9 @@ export const ROW_SCHEMAS = {
 export interface Rows {
   run: RunRow;
   subscription: SubscriptionRow;
+  guest: GuestRow;
   keptEvent: KeptEventRow;
+  mark: MarkRow;
   ids: IdsRow;
   delivery: DeliveryRow;
   functions: FunctionsRow;

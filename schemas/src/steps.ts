@@ -3,7 +3,8 @@
  * invocation; a report carries what the worker did. User data is opaque JSON text in bytes.
  */
 import { z } from "zod";
-import { timeout } from "./function-config.js";
+import { conditionText } from "./condition-text.js";
+import { matchPath, since, timeout } from "./function-config.js";
 import { LIMITS } from "./limits.js";
 
 /** Opaque bytes. In generated JSON Schema: base64 text. */
@@ -53,6 +54,8 @@ export const stepRequest = z.strictObject({
    * again nor runs them. Absent: not told; then it asks again (harmless) and tries failed steps at once.
    */
   pending: z.array(stepId).optional(),
+  /** Steps that lost a race and were given up: not asked for again, unless something else waits for them. */
+  withdrawn: z.array(stepId).optional(),
 });
 export type StepRequest = z.infer<typeof stepRequest>;
 
@@ -81,11 +84,18 @@ export const stepOp = z.discriminatedUnion("kind", [
     kind: z.literal("waitRequested"),
     stepId,
     event: z.string().min(1).max(LIMITS.eventNameCharsMax),
-    match: z.string().min(1).max(256),
-    /** `canon(valueAt(triggering event, match))`, by the worker, which can read the event; null matches nothing. */
+    match: matchPath.nullable(),
+    if: conditionText("listen").nullable(),
+    /**
+     * What the triggering event has at the wait's route (`canonAt(event, listenRouteOf(wait).of)`), by the worker, which has
+     * read the event; null matches nothing.
+     */
     value: z.string().nullable(),
+    since,
     timeout,
   }),
+  /** A sleep or wait that the handler no longer waits for: it lost a race. Asked for again, it begins anew. */
+  z.strictObject({ kind: z.literal("withdrawn"), stepId }),
 ]);
 export type StepOp = z.infer<typeof stepOp>;
 

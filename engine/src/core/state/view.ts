@@ -1,5 +1,5 @@
 /** How the core sees rows. The partition task implements both over its overlay; see partition/overlay.ts. */
-import type { RowKind, Rows } from "@eddy/schemas";
+import type { InboxRecordOf, RowKind, Rows } from "@eddy/schemas";
 import type { RowKey } from "./keys.js";
 
 /** Rows are immutable once put: change a row by putting another. */
@@ -12,8 +12,29 @@ export interface RowView {
   hasIndex(key: string): boolean;
   /** Index entries of a range that `readPlan` named, ascending, at most `limit`. */
   scanIndex(range: IndexRange): readonly (readonly [key: string, value: string])[];
+  /** What the partition's own inbox held, of a range that `readPlan` named; ascending. */
+  pastEvents(range: PastRange): readonly PastEvent[];
   /** Has a read plan for this key been carried out? */
   isLoaded(request: ReadRequest): boolean;
+}
+
+/**
+ * Events of the partition's own inbox: of these names, appended at or after `fromRawMs`, before `toOffset` (exclusive). At
+ * most LIMITS.pastRecordsMax records are searched, the newest: what is older is not found.
+ */
+export interface PastRange {
+  readonly names: readonly string[];
+  readonly fromRawMs: number;
+  readonly toOffset: number;
+}
+
+export interface PastEvent {
+  readonly offset: number;
+  /** Append time. */
+  readonly rawMs: number;
+  /** By how much the records between this one and the end of the range advanced the clock. */
+  readonly advancedSinceMs: number;
+  readonly record: InboxRecordOf<"event">;
 }
 
 /** `from` inclusive, `to` exclusive. */
@@ -33,4 +54,5 @@ export interface RowWriter {
 export type ReadRequest =
   | { readonly kind: "row"; readonly key: RowKey }
   | { readonly kind: "index"; readonly key: string }
-  | { readonly kind: "scan"; readonly range: IndexRange };
+  | { readonly kind: "scan"; readonly range: IndexRange }
+  | { readonly kind: "past"; readonly range: PastRange };
