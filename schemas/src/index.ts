@@ -7,6 +7,7 @@ export * from "./function-config.js";
 export * from "./hash.js";
 export * from "./history.js";
 export * from "./http.js";
+export * from "./json-bytes.js";
 export * from "./limits.js";
 export * from "./match-value.js";
 export * from "./records.js";

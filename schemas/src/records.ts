@@ -148,18 +148,36 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("listen"),
     base,
+    runId,
     trigger: z.strictObject({ id: eventId, name }),
     startedAtMs: z.number(),
     /** Ids of events that the run's waits took; the trigger's is not among them. */
     taken: z.array(z.string()),
+    /** Events before this are of no use to later waits by the mark, in stream time. */
+    keepFromMs: z.number(),
     wait: foreignWait.nullable(),
     rules: z.array(foreignRule),
     source: sourceShape,
   }),
-  /** From a run's partition to another: wait `no` is over; null: the run is. */
-  z.strictObject({ kind: z.literal("unlisten"), base, no: count.nullable(), source: sourceShape }),
-  /** From there back. */
-  z.strictObject({ kind: z.literal("answer"), base, answer: foreignAnswer, source: sourceShape }),
+  /**
+   * From a run's partition to another: wait `no` is over; null: the run is, as far as trigger copies up to offset `upTo` of the
+   * other partition are concerned (-1: none).
+   */
+  z.strictObject({
+    kind: z.literal("unlisten"),
+    base,
+    no: count.nullable(),
+    upTo: z.number().int(),
+    source: sourceShape,
+  }),
+  /** From there back. `runId`: as `listen` told it; null where it never did. */
+  z.strictObject({
+    kind: z.literal("answer"),
+    base,
+    runId: runId.nullable(),
+    answer: foreignAnswer,
+    source: sourceShape,
+  }),
   /**
    * To a run's partition: the triggering event's own copy made the run listen at the partition that this comes from. If no
    * such run lives, it is told so. `event`: the triggering event, where it may come sooner by this way.
@@ -167,6 +185,8 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("announced"),
     base,
+    /** Offset of the trigger's copy there. */
+    at: count,
     event: z.strictObject({ ...eventFields, atMs: z.number() }).nullable(),
     source: sourceShape,
   }),

@@ -101,8 +101,8 @@ export const runRow = z.strictObject({
   withdrawn: z.array(z.string()),
   /** Where this run stands in subscription rows of its own partition. */
   subscriptions: z.array(subscription),
-  /** Other partitions where it listens. */
-  foreign: z.array(count),
+  /** Other partitions where it listens. `heardAt`: offset there of the last trigger copy that was announced; -1: none yet. */
+  foreign: z.array(z.strictObject({ partition: count, heardAt: z.number().int() })),
   /** Failed attempts since the last progress: [step id, count]; "" stands for the handler. */
   attempts: z.array(z.tuple([z.string(), count])),
   /** Ids of events that waits of this run took. */
@@ -123,9 +123,13 @@ export type RunRow = z.infer<typeof runRow>;
 /** g: a run of another partition that listens here. Known by its base: its generation is not told. */
 export const guestRow = z.strictObject({
   base: z.string(),
+  /** null: only the trigger's copy told of it. */
+  runId: z.string().nullable(),
   trigger: z.strictObject({ id: z.string(), name: z.string() }),
   /** The trigger's own copy here; -1 where the run itself told first. Events at or before it are not eligible. */
   fromOffset: z.number().int(),
+  /** The last trigger copy here, repeats too; -1: none. */
+  heardAt: z.number().int(),
   startedAtMs: ms,
   taken: z.array(z.string()),
   subscriptions: z.array(subscription),
