@@ -1,8 +1,13 @@
 /**
  * Scripted functions: what a simulated handler does, as data, so that workers and the judge can read the same one.
- * `advance` plays the part of re-entering a handler with its memo: it says where the handler stands.
+ * `advance` (advance.ts) plays the part of re-entering a handler with its memo: it says where the handler stands.
  */
-import type { FunctionConfig, MemoEntry, Timeout } from "@eddy/schemas";
+import type { FunctionConfig, MemoEntry, Since, Timeout } from "@eddy/schemas";
+import type { DataDraft } from "./values.js";
+
+export * from "./advance.js";
+export * from "./condition.js";
+export * from "./values.js";
 
 export interface RunNode {
   readonly kind: "run";
@@ -14,23 +19,34 @@ export interface RunNode {
   readonly retryAfter: Timeout | null;
   /** Does the handler catch it when the attempts are exhausted? */
   readonly caught: boolean;
-  /** An event for the run's own key that the step sends, `afterMs` after it began; 0: at once (G9). */
-  readonly emits: { readonly event: string; readonly afterMs: number } | null;
+  /** An event that the step sends, `afterMs` after it began; 0: at once (G9). Its keys may be anywhere. */
+  readonly emits: { readonly event: string; readonly afterMs: number; readonly data: DataDraft } | null;
   /** Characters by which its result is longer than it need be. */
   readonly padding: number;
   /** How long user code runs, in ms. */
   readonly tookMs: number;
+}
+/** step.sendEvent: a run step that sends the event `<runId>/<stepId>/0` and waits until the log has it. */
+export interface SendNode {
+  readonly kind: "send";
+  readonly id: string;
+  readonly event: string;
+  readonly data: DataDraft;
 }
 export interface SleepNode {
   readonly kind: "sleep";
   readonly id: string;
   readonly until: Timeout;
 }
+/** At most one of `match` and `if`; neither: every event of the name. */
 export interface WaitNode {
   readonly kind: "wait";
   readonly id: string;
   readonly event: string;
-  readonly match: string;
+  readonly match: string | null;
+  /** As `conditionOf` writes it. `{data.k}` stands for what the handler computes (`computedText`). */
+  readonly if: string | null;
+  readonly since: Since;
   readonly timeout: Timeout;
   readonly onEvent: readonly Node[];
   readonly onTimeout: readonly Node[];
@@ -46,98 +62,47 @@ export interface AllNode {
   readonly kind: "all";
   readonly branches: readonly (readonly Node[])[];
 }
-export type Node = RunNode | SleepNode | WaitNode | ThrowNode | AllNode;
+/**
+ * Promise.race of branches: the one that is done first, in the order of the memo, decides, and the handler goes on. The others
+ * stay unobserved; of those that are one bare wait or sleep, the worker withdraws what they had asked for when the
+ * invocation suspends.
+ */
+export interface RaceNode {
+  readonly kind: "race";
+  readonly branches: readonly (readonly Node[])[];
+}
+export type Node = RunNode | SendNode | SleepNode | WaitNode | ThrowNode | AllNode | RaceNode;
 
-export interface Script {
-  readonly app: string;
+export interface ScriptVersion {
   readonly config: FunctionConfig;
   readonly nodes: readonly Node[];
 }
 
+export interface Script extends ScriptVersion {
+  readonly app: string;
+  /** Later code of the same function: version n is `versions[n - 1]`, version 0 the script itself. */
+  readonly versions: readonly ScriptVersion[];
+}
+
+/** In the order in which entries were recorded. */
 export type Memo = ReadonlyMap<string, MemoEntry>;
 
-export type Standing =
-  | { readonly kind: "returned"; readonly data: string }
-  | { readonly kind: "threw"; readonly name: string; readonly message: string; readonly retriable: boolean }
-  /** Steps that can run now, and what the engine must settle. Not both empty. */
-  | {
-      readonly kind: "blocked";
-      readonly runs: readonly RunNode[];
-      readonly requests: readonly (SleepNode | WaitNode)[];
-    };
-
-type Walk = { readonly kind: "done"; readonly trail: readonly string[] } | Exclude<Standing, { kind: "returned" }>;
-
-const utf8 = new TextDecoder();
-
-/** @param attempt failed attempts of the handler so far. The return value tells all that the handler saw. */
-export function advance(nodes: readonly Node[], memo: Memo, attempt: number): Standing {
-  const walk = walkAll(nodes, memo, attempt);
-  return walk.kind === "done" ? { kind: "returned", data: JSON.stringify(walk.trail) } : walk;
+/** @param version counts from 0; beyond the last: the last. */
+export function versionOf(script: Script, version: number): ScriptVersion {
+  return version === 0 ? script : (script.versions[Math.min(version, script.versions.length) - 1] ?? script);
 }
 
-function walkAll(nodes: readonly Node[], memo: Memo, attempt: number): Walk {
-  const trail: string[] = [];
-  for (const node of nodes) {
-    const walk = walkOne(node, memo, attempt);
-    if (walk.kind !== "done") return walk;
-    trail.push(...walk.trail);
-  }
-  return { kind: "done", trail };
+function below(node: Node): readonly (readonly Node[])[] {
+  if (node.kind === "all" || node.kind === "race") return node.branches;
+  return node.kind === "wait" ? [node.onEvent, node.onTimeout] : [];
 }
 
-function walkOne(node: Node, memo: Memo, attempt: number): Walk {
-  switch (node.kind) {
-    case "throw":
-      if (attempt >= node.times) return { kind: "done", trail: [] };
-      return { kind: "threw", name: "Error", message: `handler attempt ${attempt}`, retriable: node.retriable };
-    case "all":
-      return walkBranches(node, memo, attempt);
-    case "run": {
-      const entry = memo.get(node.id);
-      if (entry === undefined) return { kind: "blocked", runs: [node], requests: [] };
-      if (entry.error === null) return { kind: "done", trail: [`${node.id}=${text(entry)}`] };
-      if (node.caught) return { kind: "done", trail: [`${node.id}!${entry.error.message}`] };
-      return { kind: "threw", name: "StepError", message: entry.error.message, retriable: false };
-    }
-    case "sleep":
-      if (memo.has(node.id)) return { kind: "done", trail: [node.id] };
-      return { kind: "blocked", runs: [], requests: [node] };
-    case "wait": {
-      const entry = memo.get(node.id);
-      if (entry === undefined) return { kind: "blocked", runs: [], requests: [node] };
-      const rest = walkAll(entry.data === null ? node.onTimeout : node.onEvent, memo, attempt);
-      if (rest.kind !== "done") return rest;
-      const got = entry.data === null ? "null" : (JSON.parse(text(entry)) as { id: string }).id;
-      return { kind: "done", trail: [`${node.id}=${got}`, ...rest.trail] };
-    }
-  }
-}
-
-function walkBranches({ branches }: AllNode, memo: Memo, attempt: number): Walk {
-  const trail: string[] = [];
-  const runs: RunNode[] = [];
-  const requests: (SleepNode | WaitNode)[] = [];
-  for (const branch of branches) {
-    const walk = walkAll(branch, memo, attempt);
-    if (walk.kind === "threw") return walk;
-    if (walk.kind === "done") trail.push(...walk.trail);
-    else {
-      runs.push(...walk.runs);
-      requests.push(...walk.requests);
-    }
-  }
-  return runs.length + requests.length === 0 ? { kind: "done", trail } : { kind: "blocked", runs, requests };
-}
-
-function text(entry: MemoEntry): string {
-  return entry.data === null ? "null" : utf8.decode(entry.data);
+/** All nodes, those within others too. */
+export function allNodesOf(nodes: readonly Node[]): readonly Node[] {
+  return nodes.flatMap((node) => [node, ...below(node).flatMap(allNodesOf)]);
 }
 
 /** Events that the nodes wait for. */
 export function waitsOf(nodes: readonly Node[]): readonly WaitNode[] {
-  return nodes.flatMap((node) => {
-    if (node.kind === "all") return node.branches.flatMap(waitsOf);
-    return node.kind === "wait" ? [node, ...waitsOf(node.onEvent), ...waitsOf(node.onTimeout)] : [];
-  });
+  return allNodesOf(nodes).filter((node) => node.kind === "wait");
 }
