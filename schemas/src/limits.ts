@@ -17,6 +17,14 @@ export const LIMITS = {
   appCharsMax: 128,
   runIdCharsMax: 64,
   cancelReasonCharsMax: 1_024,
+  /** `app/function`. */
+  functionIdCharsMax: 257,
+  /** Runs of one page of a list: what is given where nobody says, and at most. */
+  runsPerPage: 20,
+  runsPerPageMax: 100,
+  /** Runs that an engine looks at for one page: then the page ends, and its cursor goes on from there. */
+  runsExaminedMax: 2_000,
+  cursorCharsMax: 256,
   functionsPerAppMax: 1_000,
   /** Configuration of one app: characters of JSON. */
   configBytesMax: 1_048_576,
@@ -59,6 +67,8 @@ export const LIMITS = {
   partitionsMax: 4_096,
   /** Records of its own inbox that a partition reads again to find what nobody kept. */
   pastRecordsMax: 200_000,
+  /** And what it takes of them for one question, in bytes of their records: the newest. */
+  pastBytesMax: 32 * 1_048_576,
 } as const;
 
 /** How far back a partition reads its own inbox again, in ms of append time. */

@@ -36,6 +36,9 @@ class WatchedView implements RowView {
   scanIndex(range: Parameters<RowView["scanIndex"]>[0]): ReturnType<RowView["scanIndex"]> {
     return this.view.scanIndex(range);
   }
+  pastEvents(range: Parameters<RowView["pastEvents"]>[0]): ReturnType<RowView["pastEvents"]> {
+    return this.view.pastEvents(range);
+  }
   isLoaded(request: ReadRequest): boolean {
     const loaded = this.view.isLoaded(request);
     if (loaded && request.kind === "row") this.get(request.key);

@@ -1,7 +1,7 @@
 /**
  * The rows of a partition as `decide` sees them. From top to bottom:
  *
- *   pinned    read or written in the batch at hand, absent ones too cleared after each batch
+ *   pinned    read or written in the batch at hand, absent ones too cleared after each batch; past events likewise
  *   dirty     changed since the last freeze                         bounded by checkpoints
  *   frozen    changed before it: a checkpoint is writing them       gone when the store has them
  *   resident  the partition's and the functions' rows               two rows
@@ -20,6 +20,8 @@ import {
   kindOf,
   PARTITION_KEY,
   type IndexRange,
+  type PastEvent,
+  type PastRange,
   type ReadRequest,
   type Row,
   type RowKey,
@@ -30,6 +32,7 @@ import { invariant, StateCorruptedError } from "@eddy/clients/errors";
 import type { Store } from "../ports/store.js";
 import { IndexWindow, type IndexEntry } from "./index-window.js";
 import { Layer } from "./layer.js";
+import type { PastSource } from "./past-events.js";
 
 /** Entries of one scan of the store. */
 const SCAN_ENTRIES_MAX = 1_024;
@@ -50,11 +53,13 @@ export interface FrozenChanges {
 
 export class Overlay implements RowView, RowWriter {
   readonly #store: Store;
+  readonly #pastSource: PastSource;
   readonly #cache: LRUCache<RowKey, { readonly row: Row | null }>;
   /** Always the newest value: what is put is pinned too, so most reads end here. */
   readonly #pinned = new Map<RowKey, Row | typeof ABSENT>();
   readonly #pinnedIndex = new Map<string, string | null>();
   readonly #scans = new Map<string, IndexWindow>();
+  readonly #past = new Map<string, readonly PastEvent[]>();
   readonly #watched: IndexWindow[] = [];
   readonly #resident = new Map<RowKey, Row | null>();
   #dirty = new Layer();
@@ -62,8 +67,10 @@ export class Overlay implements RowView, RowWriter {
   /** Frozen layers that went into the store so far: a scan that one of them overtook is read again. */
   #thaws = 0;
 
-  constructor(store: Store, options: { readonly cacheBytesMax: number }) {
+  /** @param past the partition's own inbox. */
+  constructor(store: Store, past: PastSource, options: { readonly cacheBytesMax: number }) {
     this.#store = store;
+    this.#pastSource = past;
     this.#cache = new LRUCache({ maxSize: options.cacheBytesMax });
   }
 
@@ -89,9 +96,15 @@ export class Overlay implements RowView, RowWriter {
     invariant(window !== undefined && suffices(window, range), "the read plan names every scan", { ...range });
     return window.first(range.limit);
   }
+  pastEvents(range: PastRange): readonly PastEvent[] {
+    const events = this.#past.get(pastName(range));
+    invariant(events !== undefined, "the read plan names every range of past events", { ...range });
+    return events;
+  }
   isLoaded(request: ReadRequest): boolean {
     if (request.kind === "row") return this.#known(request.key, true) !== undefined;
     if (request.kind === "index") return this.#knownIndex(request.key) !== undefined;
+    if (request.kind === "past") return this.#past.has(pastName(request.range));
     const window = this.#scans.get(scanName(request.range));
     return window !== undefined && suffices(window, request.range);
   }
@@ -129,14 +142,17 @@ export class Overlay implements RowView, RowWriter {
   /** Reads what is named and not there yet, in one go. */
   async load(requests: readonly ReadRequest[]): Promise<void> {
     const keys = new Set<string>();
-    const scans: Promise<void>[] = [];
+    const past = new Map<string, PastRange>();
+    const loads: Promise<void>[] = [];
     for (const request of requests) {
       if (this.isLoaded(request)) continue;
-      if (request.kind === "scan") scans.push(this.#loadScan(request.range));
+      if (request.kind === "scan") loads.push(this.#loadScan(request.range));
+      else if (request.kind === "past") past.set(pastName(request.range), request.range);
       else keys.add(request.key);
     }
-    if (keys.size > 0) scans.push(this.#loadKeys([...keys]));
-    await Promise.all(scans);
+    if (keys.size > 0) loads.push(this.#loadKeys([...keys]));
+    if (past.size > 0) loads.push(this.#loadPast(past));
+    await Promise.all(loads);
   }
 
   /** Forgets what was read for the batch; rows stay in the cache as far as it goes. */
@@ -144,6 +160,7 @@ export class Overlay implements RowView, RowWriter {
     this.#pinned.clear();
     this.#pinnedIndex.clear();
     this.#scans.clear();
+    this.#past.clear();
   }
 
   /** Extends what the window knows until it holds `sizeMin` entries or its whole range. */
@@ -252,6 +269,12 @@ export class Overlay implements RowView, RowWriter {
     await this.extend(window, range.limit);
   }
 
+  /** All ranges in one pass over the log. */
+  async #loadPast(ranges: ReadonlyMap<string, PastRange>): Promise<void> {
+    const found = await this.#pastSource.find([...ranges.values()]);
+    for (const [i, name] of [...ranges.keys()].entries()) this.#past.set(name, found[i] ?? []);
+  }
+
   /** Stored entries of [from, upTo) under the changes above them. */
   #merged(from: string, upTo: string, stored: readonly (readonly [string, Uint8Array])[]): Iterable<IndexEntry> {
     const merged = new Map<string, string>();
@@ -273,6 +296,7 @@ export class Overlay implements RowView, RowWriter {
 
 const isResident = (key: RowKey): boolean => key === PARTITION_KEY || key === FUNCTIONS_KEY;
 const scanName = ({ from, to, limit }: IndexRange): string => `${from}\n${to}\n${limit}`;
+const pastName = ({ names, fromRawMs, toOffset }: PastRange): string => JSON.stringify([names, fromRawMs, toOffset]);
 const suffices = (window: IndexWindow, { limit }: IndexRange): boolean => window.complete || window.size >= limit;
 
 /** @throws StateCorruptedError: the store holds what no build wrote. */

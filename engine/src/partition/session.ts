@@ -12,6 +12,7 @@ import { asError } from "./deferred.js";
 import type { TaskContext } from "./deps.js";
 import { EffectSender } from "./effect-sender.js";
 import { Overlay } from "./overlay.js";
+import { PastEvents } from "./past-events.js";
 import { Processor } from "./processor.js";
 import { takeOver, type TakenOver, type TakeoverWishes } from "./takeover.js";
 import { Ticker } from "./ticker.js";
@@ -33,7 +34,8 @@ export class Session {
   readonly #ticker: Ticker;
   /** null until it is needed. */
   #reader: LogReader | null = null;
-  readonly #abort = new AbortController();
+  /** Ends a waiting read, and pauses between tries. */
+  readonly #abort: AbortController;
   #stopping = false;
   #failure: Error | null = null;
   #announcedLogic = false;
@@ -41,13 +43,14 @@ export class Session {
   /** Takes the partition over. @throws as `takeOver` does */
   static async open(context: TaskContext, wishes: TakeoverWishes): Promise<Session> {
     const taken = await takeOver(context, wishes);
+    const abort = new AbortController();
     try {
-      const overlay = new Overlay(taken.store, context.options);
+      const overlay = new Overlay(taken.store, new PastEvents(context, abort.signal), context.options);
       await overlay.load([
         { kind: "row", key: PARTITION_KEY },
         { kind: "row", key: FUNCTIONS_KEY },
       ]);
-      return new Session(context, taken, overlay);
+      return new Session(context, taken, overlay, abort);
     } catch (error) {
       await taken.store.close();
       await taken.writer.close();
@@ -55,10 +58,11 @@ export class Session {
     }
   }
 
-  private constructor(context: TaskContext, taken: TakenOver, overlay: Overlay) {
+  private constructor(context: TaskContext, taken: TakenOver, overlay: Overlay, abort: AbortController) {
     this.#context = context;
     this.#taken = taken;
     this.#overlay = overlay;
+    this.#abort = abort;
     const onFailure = (error: Error): void => this.#break(error);
     const { log, clock, meter, options } = context;
     this.#sender = new EffectSender({ log, clock, meter, options, onFailure });

@@ -20,7 +20,8 @@ export interface RowView {
 
 /**
  * Events of the partition's own inbox: of these names, appended at or after `fromRawMs`, before `toOffset` (exclusive). At
- * most LIMITS.pastRecordsMax records are searched, the newest: what is older is not found.
+ * most LIMITS.pastRecordsMax records are searched, the newest, and LIMITS.pastBytesMax of events taken: what is older is not
+ * found, nor what lies before a record older than `fromRawMs`.
  */
 export interface PastRange {
   readonly names: readonly string[];
