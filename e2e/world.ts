@@ -24,6 +24,8 @@ type EventToSend = Parameters<Eddy["send"]>[0];
 const PARTITIONS = 4;
 /** Two engines and two workers share this process with their test, and a busy machine with the brokers. In ms. */
 const KAFKA_PATIENCE_MS = 45_000;
+/** Of senders on Kafka: short, so that no test waits for what only has to be longer than a send takes. */
+const SENDER_SETTLE_MS = 300;
 const APP = "shop";
 
 export interface TimelineEntry {
@@ -200,6 +202,6 @@ function openEngine(kind: WorldKind, place: Place, more: Record<string, unknown>
   const { dataDir, port, kafka } = place;
   const options = { port, partitions: PARTITIONS, dataDir, logLevel: "silent", ...more };
   if (kafka === null) return startEngine(readEngineConfig({ ...options, inMemory: kind === "memory" }, {}));
-  const onKafka = { ...options, ...kafka, dev: true, host: "127.0.0.1" };
+  const onKafka = { senderSettle: SENDER_SETTLE_MS, ...options, ...kafka, dev: true, host: "127.0.0.1" };
   return startEngine(readKafkaConfig({ options: onKafka, environment: {} }));
 }

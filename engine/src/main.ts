@@ -250,14 +250,14 @@ class RunningEngine implements Engine {
   }
 
   async #startRegistry({ log, clock, logger }: Base): Promise<RegistryView> {
-    const { partitions } = this.#config;
+    const { partitions, senderSettle: settleMs } = this.#config;
     const topic = this.#topics.registry;
     const registry = new RegistryView({ log, clock, logger, topic, partitions });
     this.#registry = registry;
     this.#running.push({ name: "registry view", end: () => registry.close() });
     await this.#patience.untilDone(() => registry.start());
     const entry = { log, clock, topic, registry, name: this.#namespace, signal: this.#stopping.signal };
-    await this.#patience.untilDone(() => agreeOnNamespace(entry, { partitions, dev: this.#dev }));
+    await this.#patience.untilDone(() => agreeOnNamespace(entry, { partitions, dev: this.#dev, settleMs }));
     return registry;
   }
 

@@ -54,6 +54,11 @@ const RUN_BASE_CHARS = 29;
 export function runIdAt(base: string, startedOffset: number): string {
   return base + startedOffset.toString(36);
 }
+const RUN_ID = /^[0-9a-f]{3}[0-9a-v]{26}[0-9a-z]{1,11}$/;
+/** Has the text the form of a run's id? Then `shardOfRun` can be asked. */
+export function isRunId(text: string): boolean {
+  return RUN_ID.test(text);
+}
 /** Any text is a run id to those who ask; the base of one that is none belongs to no run. */
 export function baseOfRun(runId: string): string {
   return runId.slice(0, RUN_BASE_CHARS);

@@ -33,7 +33,9 @@ export async function registerApp(
   await registry.whenFresh();
   const digest = configDigest(app, functions);
   if (registry.app(app)?.digest !== digest) {
-    await lanes.append(0, [{ key: app, value: encodeInbox({ kind: "register", config }) }]);
+    await lanes.append(0, [
+      { key: app, value: encodeInbox({ kind: "register", config, settleMs: registry.settleMs }) },
+    ]);
   }
   const done = new AbortController();
   const late = clock.sleep(REGISTRATION_MS_MAX, AbortSignal.any([done.signal, signal])).then(() => done.abort());

@@ -1,5 +1,5 @@
 /** One welcomed worker: takes its frames, keeps its slots. */
-import { encodeInbox, partitionOfShard, shardOfRun, type StepReport, type WorkerFrame } from "@eddy/schemas";
+import { encodeInbox, isRunId, partitionOfShard, shardOfRun, type StepReport, type WorkerFrame } from "@eddy/schemas";
 import { BadRecordError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Logger } from "../ports/logger.js";
@@ -22,7 +22,6 @@ export interface WorkerSessionDeps {
   readonly logger: Logger;
 }
 
-const RUN_ID = /^[0-9a-f]{3}[0-9a-v]{26}$/;
 /** A request that is missing in this many heartbeats after it was sent is not running: its slot is free. */
 const MISSING_HEARTBEATS = 2;
 /** Pause before a failed look-up is tried again, in ms. */
@@ -49,7 +48,7 @@ export class WorkerSession {
       case "released":
         return this.#released(frame.runId, frame.invocation);
       case "needState":
-        if (!RUN_ID.test(frame.runId)) return this.#break(`needState: ${frame.runId} is not a run id`);
+        if (!isRunId(frame.runId)) return this.#break(`needState: ${frame.runId} is not a run id`);
         void this.#answerState(frame.runId, frame.invocation);
         return;
       case "drain":
@@ -80,7 +79,7 @@ export class WorkerSession {
 
   #report(seq: number, report: StepReport): void {
     const { runId } = report;
-    if (!RUN_ID.test(runId)) return this.#break(`report: ${runId} is not a run id`);
+    if (!isRunId(runId)) return this.#break(`report: ${runId} is not a run id`);
     const out = this.#worker.inFlight.get(runId);
     if (report.outcome !== null && out?.invocation === report.invocation) out.isEnding = true;
     void this.#append(seq, report);
@@ -115,7 +114,7 @@ export class WorkerSession {
   }
 
   #heartbeat(running: Extract<WorkerFrame, { kind: "heartbeat" }>["running"]): void {
-    const bad = running.find(({ runId }) => !RUN_ID.test(runId));
+    const bad = running.find(({ runId }) => !isRunId(runId));
     if (bad !== undefined) return this.#break(`heartbeat: ${bad.runId} is not a run id`);
     this.#reconcile(new Map(running.map(({ runId, invocation }) => [runId, invocation])));
     this.#deps.heartbeats.add(this.#worker.link, running);

@@ -29,6 +29,8 @@ export interface LogTailOptions {
 }
 
 const READ_WAIT_MS = 1_000;
+/** A log that is never seen empty is asked for its end, this long after it was last known how fresh the tail is, in ms. */
+const LOOK_MS = 1_000;
 const PAUSE_MS = { min: 50, max: 5_000 } as const;
 
 interface Milestone {
@@ -44,6 +46,8 @@ export class LogTail {
   #reader: LogReader | null = null;
   #nextOffset: Offset;
   #freshAtMs = Number.NEGATIVE_INFINITY;
+  /** Once `end` is reached, all that was there at `atMs` is handled. */
+  #look: { readonly end: Offset; readonly atMs: number } | null = null;
   #failure: Error | null = null;
   #running: Promise<void> | null = null;
 
@@ -115,8 +119,9 @@ export class LogTail {
     if (this.#stopping.signal.aborted) return;
     if (records.length > 0) await onRecords(records);
     this.#nextOffset = this.#reader.position;
-    if (records.length === 0) this.#freshAtMs = clock.nowMs();
-    else if (records.length < recordsMax) this.#freshAtMs = askedAtMs;
+    // An answer may have been on its way for long: only what was there when it was asked for is sure to be in it.
+    if (records.length === 0) this.#freshAtMs = askedAtMs;
+    else await this.#lookForEnd();
     for (const milestone of this.#milestones) {
       if (milestone.offset > this.#nextOffset) continue;
       this.#milestones.delete(milestone);
@@ -124,6 +129,19 @@ export class LogTail {
     }
     const isPartBatch = records.length > 0 && records.length < recordsMax;
     if (isPartBatch && gatherMs > 0) await clock.sleep(gatherMs, this.#stopping.signal);
+  }
+
+  /** Records alone do not tell how fresh the tail is: any read may leave some behind. */
+  async #lookForEnd(): Promise<void> {
+    const { log, clock, topic, partition } = this.#options;
+    const atMs = clock.nowMs();
+    if (this.#look === null && atMs - this.#freshAtMs >= LOOK_MS) {
+      const { end } = await log.offsets(topic, partition);
+      this.#look = { end, atMs };
+    }
+    if (this.#look === null || this.#nextOffset < this.#look.end) return;
+    this.#freshAtMs = this.#look.atMs;
+    this.#look = null;
   }
 
   /** @returns false when the tail has to end. */

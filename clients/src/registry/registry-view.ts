@@ -1,12 +1,22 @@
 /**
  * What this process knows of the registry: apps, routes, and how far each partition has applied registrations. Follows
- * the registry topic; senders route by it, so it knows how old it is (DESIGN.md section 4: a view older than 5 s does
- * not send).
+ * the registry topic; senders route by it, so it knows how old it is.
+ *
+ * Invariant: after `settleMs` from a registration on, no `send` that routed by what was before it is answered with
+ * success. In shares of `settleMs`, with the 20 s of a namespace on Kafka:
+ *
+ *   0 ── view was read ── 5 s (1/4): no event is routed by it any more, it is read again
+ *                      ── 8 s (2/5): no append begins, RETRY_MS_MAX of the lanes later
+ *                      ── 18 s (9/10): Kafka's own tries, of 10 s, have ended; a later answer is no success
+ *                      ── 20 s: what is left is for the brokers' clocks
+ *
+ * Whatever takes longer goes on only if the view, read again, has no other routes: then it is as if just read. So the
+ * bound holds for any `settleMs`; a short one costs sends that are slow another look at the registry.
  */
 import {
   decodeRegistry,
-  NO_ROUTE,
-  routesOf,
+  Routes,
+  SETTLE_MS,
   type EventRoute,
   type RegisteredApp,
   type RegistryEntry,
@@ -27,8 +37,10 @@ export interface RegistryViewDeps {
   readonly partitions: number;
 }
 
-/** A view older than this does not send, in ms. */
+/** Whoever follows a log is up to date if no more than this behind, in ms. */
 export const VIEW_AGE_MS_MAX = 5_000;
+/** Of `settleMs`, counted from when the view was read. */
+const SHARES = { route: 1 / 4, append: 2 / 5, answer: 9 / 10 } as const;
 /** How long a sender waits for a stale view to catch up, in ms, and how often it looks. */
 const FRESH_WAIT = { totalMs: 2_000, stepMs: 50 } as const;
 const RECORDS_MAX = 500;
@@ -37,6 +49,18 @@ const RECORDS_MAX = 500;
 export interface Namespace {
   readonly partitions: number;
   readonly dev: boolean;
+  /** How long after a registration senders may go on by the routes before it, in ms. */
+  readonly settleMs: number;
+}
+
+/** What one request is routed by. */
+export interface RoutingView {
+  /** Every registration up to it was in force on every partition. */
+  readonly version: number;
+  /** Of the routes. */
+  readonly generation: number;
+  /** By this process's clock. */
+  readonly readAtMs: number;
 }
 
 interface Waiter {
@@ -54,9 +78,15 @@ export class RegistryView {
   readonly #applied: number[];
   readonly #waiters = new Set<Waiter>();
   #namespace: Namespace | null = null;
-  #routes: ReadonlyMap<string, EventRoute> | null = null;
+  #routes: Routes | null = null;
+  /** Grows with each registration that is seen. */
+  #generation = 0;
   #tail: LogTail | null = null;
   #caughtUp = false;
+  #isClosed = false;
+  /** When the end of the topic was last asked for, of those times when all before it is handled. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | null = null;
 
   constructor(deps: RegistryViewDeps) {
     this.#deps = deps;
@@ -96,8 +126,18 @@ export class RegistryView {
 
   /** The route of an event name by this view; that of a name nobody listens to is empty. */
   route(eventName: string): EventRoute {
-    this.#routes ??= routesOf(this.apps);
-    return this.#routes.get(eventName) ?? NO_ROUTE;
+    this.#routes ??= new Routes(this.apps);
+    return this.#routes.of(eventName);
+  }
+
+  /** How long after a registration senders may go on by the routes before it, in ms. */
+  get settleMs(): number {
+    return this.#namespace?.settleMs ?? SETTLE_MS;
+  }
+
+  /** Every registration up to it is applied on every partition; 0 before the first. */
+  get inForceVersion(): number {
+    return Math.min(...this.#applied);
   }
 
   /** Partitions that have not applied registration `version` yet, ascending. */
@@ -138,25 +178,79 @@ export class RegistryView {
     });
   }
 
-  /** Resolves while the view is young enough to send by. @throws TransientError where it stays too old. */
-  async whenFresh(): Promise<void> {
-    const { clock } = this.#deps;
-    for (let waitedMs = 0; !this.isFresh; waitedMs += FRESH_WAIT.stepMs) {
-      if (waitedMs >= FRESH_WAIT.totalMs || this.failure !== null) {
-        throw new TransientError(`the registry was last read ${VIEW_AGE_MS_MAX} ms ago or more; try again`);
-      }
-      await clock.sleep(FRESH_WAIT.stepMs);
-    }
+  /** Does this process still follow the registry? */
+  get isFresh(): boolean {
+    return this.#caughtUp && this.#deps.clock.nowMs() - this.#freshAtMs <= VIEW_AGE_MS_MAX;
+  }
+
+  /**
+   * Resolves once the view is young enough to route by it, at this moment.
+   * @returns what the caller is to have checked by `checkAppend` and `checkAnswer`.
+   * @throws TransientError where it stays too old.
+   */
+  async whenFresh(): Promise<RoutingView> {
+    await this.#freshSince(this.#deps.clock.nowMs() - this.settleMs * SHARES.route);
+    // Before any route is read: what is newer in those does no harm.
+    return { version: this.inForceVersion, generation: this.#generation, readAtMs: this.#freshAtMs };
+  }
+
+  /** Before each try to append what was routed by `view`. @throws TransientError where that must not be done any more. */
+  checkAppend(view: RoutingView): Promise<void> | void {
+    return this.#check(view, SHARES.append);
+  }
+
+  /** After the last append. @throws TransientError where an event may have missed a partition that listens by now. */
+  checkAnswer(view: RoutingView): Promise<void> | void {
+    return this.#check(view, SHARES.answer);
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#tail?.stop();
   }
 
-  /** Is the view young enough to send by, at this moment? */
-  get isFresh(): boolean {
-    const freshAtMs = this.#tail?.freshAtMs ?? Number.NEGATIVE_INFINITY;
-    return this.#caughtUp && this.#deps.clock.nowMs() - freshAtMs <= VIEW_AGE_MS_MAX;
+  #check(view: RoutingView, share: number): Promise<void> | void {
+    const nowMs = this.#deps.clock.nowMs();
+    if (nowMs - view.readAtMs <= this.settleMs * share) return;
+    return this.#checkSince(view, nowMs);
+  }
+
+  async #checkSince(view: RoutingView, sinceMs: number): Promise<void> {
+    await this.#freshSince(sinceMs);
+    if (this.#generation === view.generation) return;
+    throw new TransientError("functions were registered while events were being sent; send the same ids again");
+  }
+
+  get #freshAtMs(): number {
+    return this.#caughtUp ? Math.max(this.#tail?.freshAtMs ?? 0, this.#lookedAtMs) : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Resolves once all that was written before `sinceMs` is known. @throws TransientError */
+  async #freshSince(sinceMs: number): Promise<void> {
+    const { clock } = this.#deps;
+    const waiting = new AbortController();
+    for (let waitedMs = 0; this.#freshAtMs < sinceMs; waitedMs += FRESH_WAIT.stepMs) {
+      if (waitedMs >= FRESH_WAIT.totalMs || this.failure !== null || this.#isClosed) {
+        throw new TransientError("what is registered could not be read for too long; try again");
+      }
+      this.#looking ??= this.#look();
+      await Promise.race([this.#looking, clock.sleep(FRESH_WAIT.stepMs, waiting.signal)]);
+    }
+    waiting.abort();
+  }
+
+  /** Looks whether there is more than what is known. Never rejects: whoever waits for it looks again. */
+  async #look(): Promise<void> {
+    const { log, clock, logger, topic } = this.#deps;
+    const askedAtMs = clock.nowMs();
+    try {
+      const { end } = await log.offsets(topic, 0);
+      await this.#tail?.reached(end);
+      if (!this.#isClosed) this.#lookedAtMs = askedAtMs;
+    } catch (err) {
+      logger.debug({ err, topic }, "the end of the registry could not be read");
+    }
+    this.#looking = null;
   }
 
   #take(records: readonly LogRecord[]): void {
@@ -180,7 +274,8 @@ export class RegistryView {
       return;
     }
     if (entry.kind === "namespace") {
-      this.#namespace ??= { partitions: entry.partitions, dev: entry.dev };
+      const { partitions, dev, settleMs } = entry;
+      this.#namespace ??= { partitions, dev, settleMs };
       return;
     }
     const { config } = entry;
@@ -192,6 +287,7 @@ export class RegistryView {
     if (known !== undefined && known.version >= config.version) return;
     this.#apps.set(config.app, config);
     this.#routes = null;
+    this.#generation += 1;
   }
 
   #serveWaiters(): void {

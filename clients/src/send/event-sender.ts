@@ -3,7 +3,8 @@
  * has every copy (G1, G6).
  *
  * Invariants: the home copy of an event (its lowest partition) is acknowledged before its other copies are sent. The
- * copies of one request reach each partition in the order of the request's events.
+ * copies of one request reach each partition in the order of the request's events. What is answered with success was
+ * routed by what was registered then, or less than the namespace's `settleMs` before (see `RegistryView`).
  */
 import {
   encodeInbox,
@@ -14,11 +15,11 @@ import {
   type EventInput,
   type StoredEvent,
 } from "@eddy/schemas";
-import type { InboxLanes } from "./inbox-lanes.js";
+import type { InboxLanes, Permit } from "./inbox-lanes.js";
 import type { Clock } from "../ports/clock.js";
 import type { NewRecord } from "../ports/log.js";
 import type { Meter } from "../ports/meter.js";
-import type { RegistryView } from "../registry/registry-view.js";
+import type { RegistryView, RoutingView } from "../registry/registry-view.js";
 import { RequestError } from "../errors/request-error.js";
 
 /** Which of the events have an id that a machine made. */
@@ -50,7 +51,14 @@ interface HomeCopy {
   fail(error: unknown): void;
 }
 
-type Encoded = { readonly event: StoredEvent; readonly payload: Uint8Array };
+interface Encoded {
+  readonly event: StoredEvent;
+  readonly payload: Uint8Array;
+}
+interface Sendable extends Encoded {
+  readonly idFrom: "user" | "generated";
+  readonly version: number;
+}
 
 const utf8 = new TextEncoder();
 
@@ -65,20 +73,22 @@ export class EventSender {
    * @param generated which of the given ids a machine made: they are remembered for minutes, not for a day.
    * @returns the ids, in the order of `events`, once the log has all of them.
    * @throws RequestError for an event that is too large or too deep; nothing was sent. TransientError where the log
-   *   does not answer: any part may have been stored, and sending the same ids again is harmless.
+   *   does not answer, or took so long that functions registered meanwhile may have missed an event: any part may have
+   *   been stored, and sending the same ids again is harmless.
    */
   async send(events: readonly EventInput[], generated: GeneratedIds): Promise<readonly string[]> {
     const { registry, meter, clock, advanceMs } = this.#deps;
     const nowMs = clock.nowMs();
     const tsMs = nowMs + advanceMs();
     const encoded = events.map((event, i) => this.#encode(event, events.length > 1 ? i : null, nowMs, tsMs));
-    await registry.whenFresh();
+    const view = await registry.whenFresh();
     const queues = new Map<number, Copy[]>();
     for (const [i, { event, payload }] of encoded.entries()) {
       const isGenerated = events[i]?.id === undefined || generated === "all" || generated.has(i);
-      this.#addCopies(queues, event, payload, isGenerated);
+      this.#addCopies(queues, { event, payload, idFrom: isGenerated ? "generated" : "user", version: view.version });
     }
-    await this.#sendAll(queues);
+    await this.#sendAll(queues, view);
+    await registry.checkAnswer(view);
     meter.count("eddy_events_accepted_total", events.length);
     return encoded.map(({ event }) => event.id);
   }
@@ -98,20 +108,23 @@ export class EventSender {
     return { event, payload };
   }
 
-  #addCopies(queues: Map<number, Copy[]>, event: StoredEvent, payload: Uint8Array, isGenerated: boolean): void {
+  #addCopies(queues: Map<number, Copy[]>, { event, payload, idFrom, version }: Sendable): void {
     const { lanes, registry } = this.#deps;
     const route = registry.route(event.name);
     const values = matchValuesOf(event, route);
+    const partitions = partitionsOf(values, route, lanes.partitions);
     const value = encodeInbox({
       kind: "event",
       id: event.id,
-      idFrom: isGenerated ? "generated" : "user",
+      idFrom,
       name: event.name,
       tsMs: event.ts,
       values: values.map(([path, text]) => [path, text]),
       payload,
+      version,
+      home: partitions[0] as number,
+      origin: null,
     });
-    const partitions = partitionsOf(values, route, lanes.partitions);
     const home = partitions.length === 1 ? ONLY_COPY : homeCopy();
     for (const [i, partition] of partitions.entries()) {
       const [, key] = values.find(([, text]) => partitionOf(text, lanes.partitions) === partition) ?? ["", event.id];
@@ -123,8 +136,10 @@ export class EventSender {
   }
 
   /** Waits for every queue to end, also when one fails: an answer is given when nothing of the request is under way. */
-  async #sendAll(queues: ReadonlyMap<number, readonly Copy[]>): Promise<void> {
-    const sent = await Promise.allSettled([...queues].map(([partition, copies]) => this.#sendQueue(partition, copies)));
+  async #sendAll(queues: ReadonlyMap<number, readonly Copy[]>, view: RoutingView): Promise<void> {
+    const permit = (): Promise<void> | void => this.#deps.registry.checkAppend(view);
+    const sending = [...queues].map(([partition, copies]) => this.#sendQueue(partition, copies, permit));
+    const sent = await Promise.allSettled(sending);
     for (const result of sent) if (result.status === "rejected") throw result.reason;
   }
 
@@ -132,7 +147,7 @@ export class EventSender {
    * Sends the copies for one partition, in order, in as few appends as the home copies allow. Never a deadlock: of all
    * copies not sent, the home copy of the earliest event is first in its queue and waits for nothing.
    */
-  async #sendQueue(partition: number, copies: readonly Copy[]): Promise<void> {
+  async #sendQueue(partition: number, copies: readonly Copy[], permit: Permit): Promise<void> {
     let next = 0;
     try {
       while (next < copies.length) {
@@ -144,6 +159,7 @@ export class EventSender {
         await this.#deps.lanes.append(
           partition,
           ready.map(({ record }) => record),
+          permit,
         );
         for (const { isHome, home } of ready) if (isHome) home.acknowledge();
         next = end;

@@ -36,7 +36,11 @@ const RETRY_MS_MAX = 3_000;
 /** Pause before the second try, in ms; it doubles. */
 const RETRY_PAUSE_MS = 50;
 
+/** Asked before each try. @throws TransientError: the rest of the call is given up. */
+export type Permit = () => Promise<void> | void;
+
 interface Call {
+  readonly permit: Permit | null;
   /** When it came, in ms by the clock. */
   readonly sinceMs: number;
   /** Records not yet acknowledged. */
@@ -79,9 +83,10 @@ export class InboxLanes {
    * Appends `records` (not empty) in their order. Resolves when the log has all of them.
    * A try whose outcome is unknown is repeated: receivers must be able to drop repeats.
    * @throws TransientError after about 3 s of failing, or when the log gives up if that takes longer (Kafka: 10 s, and
-   * little more for those who wait behind); at once when too much is waiting; BadRecordError, FencedError.
+   * little more for those who wait behind); at once when too much is waiting; what `permit` throws; BadRecordError,
+   * FencedError.
    */
-  append(partition: number, records: readonly NewRecord[]): Promise<void> {
+  append(partition: number, records: readonly NewRecord[], permit: Permit | null = null): Promise<void> {
     const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
     if (this.#closing.signal.aborted) return Promise.reject(new TransientError("the engine is closing"));
     if (this.#queuedBytes + bytes > QUEUED_BYTES_MAX) {
@@ -92,7 +97,7 @@ export class InboxLanes {
     this.#queuedBytes += bytes;
     return new Promise((resolve, reject) => {
       const sinceMs = this.#clock.nowMs();
-      lane.add(records, { sinceMs, open: records.length, failed: false, alone: false, resolve, reject });
+      lane.add(records, { permit, sinceMs, open: records.length, failed: false, alone: false, resolve, reject });
     });
   }
 
@@ -135,7 +140,11 @@ class Lane {
       const batch = this.#takeBatch();
       if (batch.length === 0) continue;
       try {
-        await this.#appendWithRetries(batch);
+        const isStored = await this.#appendWithRetries(batch);
+        if (!isStored) {
+          this.#queue = [...batch, ...this.#queue];
+          continue;
+        }
         for (const { call } of batch) if (--call.open === 0) call.resolve();
         this.#release(batch);
       } catch (error) {
@@ -167,21 +176,38 @@ class Lane {
     return batch;
   }
 
-  async #appendWithRetries(batch: readonly Entry[]): Promise<void> {
+  /** @returns false where one of the calls is not to be tried any more: it has failed, the others are to go without it. */
+  async #appendWithRetries(batch: readonly Entry[]): Promise<boolean> {
     const { log, clock, meter, topic } = this.#deps;
     const records = batch.map(({ record }) => record);
     const giveUpAtMs = Math.min(...batch.map(({ call }) => call.sinceMs)) + RETRY_MS_MAX;
     for (let pauseMs = RETRY_PAUSE_MS; ; pauseMs *= 2) {
+      if (!(await this.#permitted(batch))) return false;
       try {
         await log.append(topic, this.#partition, records);
         meter.count("eddy_inbox_appended_records_total", records.length);
-        return;
+        return true;
       } catch (error) {
         const isLast = this.#closing.aborted || clock.nowMs() + pauseMs > giveUpAtMs;
         if (!(error instanceof TransientError) || isLast) throw error;
         await clock.sleep(pauseMs, this.#closing);
       }
     }
+  }
+
+  /** Rejects the calls that may not be tried now. @returns whether all may. */
+  async #permitted(batch: readonly Entry[]): Promise<boolean> {
+    let isWhole = true;
+    for (const call of new Set(batch.map((entry) => entry.call))) {
+      try {
+        await call.permit?.();
+      } catch (error) {
+        call.failed = true;
+        call.reject(error);
+        isWhole = false;
+      }
+    }
+    return isWhole;
   }
 
   /** One bad record must not fail its neighbours: the calls of its batch are tried again, each by itself. */

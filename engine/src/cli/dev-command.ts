@@ -17,6 +17,7 @@ export function addDevCommand(program: Command): void {
     .option("--in-memory", "keep everything in memory")
     .option("--fsync", "acknowledge only what survives a power loss")
     .option("--partitions <number>", `inbox partitions of a new data directory (default: ${partitions})`)
+    .option("--sender-settle <duration>", "how long senders may go by former routes (default: 1s)")
     .option("--cache-mib <number>", `memory for rows used lately, in MiB (default: ${cacheMib})`)
     .addOption(new Option("--log-level <level>", `(default: ${logLevel})`).choices([...LOG_LEVELS]))
     .addHelpText(

@@ -22,6 +22,7 @@ export function addStartCommand(program: Command): void {
     .option("--namespace <name>", "what shares topics with others of the same name (default: default)")
     .option("--dev", "a namespace to try things in: its clock may be moved, one copy of the data is enough")
     .option("--partitions <number>", "inbox partitions of a new namespace (default: 64, with --dev 4)")
+    .option("--sender-settle <duration>", "how long senders may go by former routes, new namespace (default: 20s)")
     .option("--host <address>", "address to listen on (default: 0.0.0.0)")
     .option("--port <number>", "port to listen on, 0 for any free one (default: 8288)")
     .option("--advertised-url <url>", "where other engines reach this one (default: this machine's address)")

@@ -1,6 +1,6 @@
 /** Configuration of `eddy dev`, and what it shares with `eddy start`. This room alone reads the environment. */
 import { z } from "zod";
-import { LIMITS } from "@eddy/schemas";
+import { LIMITS, parseDuration } from "@eddy/schemas";
 import { environmentSource, optionsSource, readConfig } from "./read-config.js";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -24,6 +24,25 @@ export const commonFields = {
 };
 export const partitionCount = count(1, LIMITS.partitionsMax);
 
+/**
+ * Half as long as a partition looks back in its inbox: whatever a sender wrote by old routes is found there once this has
+ * passed. Below the least, hardly any sender could keep to it.
+ */
+const SETTLE_MS_MIN = 100;
+const SETTLE_MS_MAX = 300_000;
+/** As text, `10s`, or a number of ms; ms from then on. */
+export const settleDuration = z
+  .union([z.string(), z.number()])
+  .transform((given, context) => {
+    try {
+      return parseDuration(typeof given === "string" && /^\d+$/.test(given) ? Number(given) : given);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as RangeError).message });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.number().min(SETTLE_MS_MIN).max(SETTLE_MS_MAX));
+
 /** Of `eddy dev`. Every key is also an environment variable: `dataDir` is EDDY_DATA_DIR. */
 const schema = z
   .strictObject({
@@ -36,6 +55,8 @@ const schema = z
     fsync: flag.default(false),
     /** Inbox partitions; fixed once the data directory is made. Since 0.1. */
     partitions: partitionCount.default(4),
+    /** As for an engine on Kafka, where it matters. Since 0.3. */
+    senderSettle: settleDuration.default(1_000),
   })
   .refine(({ inMemory, fsync }) => !(inMemory && fsync), {
     message: "has no meaning together with inMemory: choose one",

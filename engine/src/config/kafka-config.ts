@@ -4,7 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { commonFields, count, flag, partitionCount } from "./engine-config.js";
+import { SETTLE_MS } from "@eddy/schemas";
+import { commonFields, count, flag, partitionCount, settleDuration } from "./engine-config.js";
 import { fileSource } from "./config-file.js";
 import { environmentSource, optionsSource, readConfig } from "./read-config.js";
 
@@ -68,6 +69,12 @@ const schema = z
     dev: flag.default(false),
     /** Inbox partitions; fixed once the namespace is made. Default 64, with `dev` 4. Since 0.2. */
     partitions: partitionCount.optional(),
+    /**
+     * How long after functions are registered an event may still be sent by what was registered before: senders keep to
+     * it, and waits that nobody declared do not time out sooner. Fixed by the first engine of a namespace; others go by
+     * that. Since 0.3.
+     */
+    senderSettle: settleDuration.default(SETTLE_MS),
     /** Address to listen on. Since 0.2. */
     host: z.string().min(1).default("0.0.0.0"),
     /** Where other engines reach this one. Default: http, this machine's address, the port. Since 0.2. */

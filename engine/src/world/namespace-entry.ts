@@ -23,12 +23,15 @@ const LOOK_AGAIN_MS = 10;
 
 /**
  * Makes the entry where there is none. May be called again where it threw a TransientError.
- * @throws ConfigError where the namespace was made otherwise than `wanted`; ClosedError once `signal` aborts
+ * `settleMs` may be another than the one wanted: all go by the first.
+ * @throws ConfigError where the namespace was made with other partitions or `dev`; ClosedError once `signal` aborts
  */
 export async function agreeOnNamespace(deps: NamespaceEntryDeps, wanted: Namespace): Promise<void> {
   const { log, clock, topic, registry, name, signal } = deps;
-  const write = ({ partitions, dev }: Namespace): Promise<unknown> =>
-    log.append(topic, 0, [{ key: "namespace", value: encodeRegistry({ kind: "namespace", partitions, dev }) }]);
+  const write = ({ partitions, dev, settleMs }: Namespace): Promise<unknown> =>
+    log.append(topic, 0, [
+      { key: "namespace", value: encodeRegistry({ kind: "namespace", partitions, dev, settleMs }) },
+    ]);
   const isNew = registry.namespace === null;
   if (isNew) await write(wanted);
   while (registry.namespace === null) {
@@ -37,9 +40,10 @@ export async function agreeOnNamespace(deps: NamespaceEntryDeps, wanted: Namespa
     await clock.sleep(LOOK_AGAIN_MS, signal);
   }
   const found = registry.namespace;
-  if (found.partitions === wanted.partitions && found.dev === wanted.dev) return;
+  const fits = found.partitions === wanted.partitions && found.dev === wanted.dev;
   // Somebody was faster. Compaction keeps the newest entry: it has to say what the first one said.
-  if (isNew) await write(found);
+  if (isNew && !(fits && found.settleMs === wanted.settleMs)) await write(found);
+  if (fits) return;
   throw new ConfigError(mismatch(name, found, wanted), { namespace: name, found, wanted });
 }
 

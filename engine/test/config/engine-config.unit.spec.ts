@@ -11,6 +11,7 @@ describe("engine configuration", () => {
       inMemory: false,
       fsync: false,
       partitions: 4,
+      senderSettle: 1_000,
       cacheMib: 128,
       logLevel: "info",
     });
@@ -23,6 +24,7 @@ describe("engine configuration", () => {
       EDDY_DATA_DIR: "/var/eddy",
       EDDY_IN_MEMORY: "false",
       EDDY_FSYNC: "true",
+      EDDY_SENDER_SETTLE: "2s",
       OTHER: "x",
     };
     expect(readEngineConfig({ port: "9001", fsync: undefined }, environment)).toMatchObject({
@@ -30,6 +32,7 @@ describe("engine configuration", () => {
       dataDir: "/var/eddy",
       inMemory: false,
       fsync: true,
+      senderSettle: 2_000,
     });
   });
 
@@ -48,6 +51,11 @@ describe("engine configuration", () => {
     ["0 partitions", { partitions: 0 }, false],
     ["4096 partitions", { partitions: "4096" }, true],
     ["4097 partitions", { partitions: "4097" }, false],
+    ["a settle time of 100 ms", { senderSettle: "100ms" }, true],
+    ["a settle time of 99 ms", { senderSettle: 99 }, false],
+    ["a settle time of five minutes", { senderSettle: "5m" }, true],
+    ["a settle time of more", { senderSettle: "300001" }, false],
+    ["a settle time that is none", { senderSettle: "soon" }, false],
     ["fsync alone", { fsync: true }, true],
     ["fsync in memory", { fsync: true, inMemory: true }, false],
     ["an empty folder", { dataDir: "" }, false],

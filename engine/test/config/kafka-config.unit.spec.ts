@@ -36,6 +36,7 @@ describe("configuration of an engine on Kafka", () => {
       namespace: "default",
       dev: false,
       partitions: 64,
+      senderSettle: 20_000,
       host: "0.0.0.0",
       port: 8288,
       dataDir: ".eddy",

@@ -29,6 +29,8 @@ export type Kind = "memory" | "embedded" | "kafka";
 /** Those that need no broker. */
 export const KINDS: readonly Kind[] = ["memory", "embedded"];
 
+/** On Kafka: short, so that no test waits for what only has to be longer than a send takes. */
+const SENDER_SETTLE_MS = 300;
 /** Bound of one wait for a condition, in ms of real time: these tests run on real sockets and disks. */
 const PATIENCE_MS = 25_000;
 
@@ -75,7 +77,10 @@ export class Host {
       return startEngine(config, { logger: this.logger, ...parts });
     }
     const onKafka = { brokers: inject("kafkaBrokers"), namespace: this.#namespace, dev: true, host: "127.0.0.1" };
-    const config = readKafkaConfig({ options: { ...common, ...onKafka }, environment: {} });
+    const config = readKafkaConfig({
+      options: { ...common, ...onKafka, senderSettle: SENDER_SETTLE_MS },
+      environment: {},
+    });
     return startEngine(config, { logger: this.logger, ...parts });
   }
 

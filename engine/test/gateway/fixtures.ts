@@ -7,6 +7,8 @@ import {
   encodeRegistry,
   functionConfig,
   offset,
+  type CancelRule,
+  type DeclaredWait,
   type FunctionConfig,
   type GatewayFrame,
   type InboxRecord,
@@ -157,18 +159,26 @@ async function untilFresh(registry: RegistryView, clock: ManualClock): Promise<v
   });
 }
 
-export const fn = (config: Partial<FunctionConfig> & { id: string }): FunctionConfig =>
+interface FunctionInShort extends Partial<Pick<FunctionConfig, "name" | "retries">> {
+  readonly id: string;
+  readonly triggers?: readonly { readonly event: string; readonly if?: string }[];
+  readonly cancelOn?: readonly (Partial<CancelRule> & { readonly event: string })[];
+  readonly waits?: readonly (Partial<DeclaredWait> & { readonly event: string })[];
+}
+/** What is not given is as users get it by default. */
+export const fn = ({ triggers, cancelOn = [], waits = [], ...config }: FunctionInShort): FunctionConfig =>
   functionConfig.parse({
     name: config.id,
-    triggers: [{ event: "none" }],
-    cancelOn: [],
-    waits: [],
+    triggers: (triggers ?? [{ event: "none" }]).map((trigger) => ({ if: null, ...trigger })),
+    cancelOn: cancelOn.map((rule) => ({ match: null, if: null, timeout: null, ...rule })),
+    waits: waits.map((wait) => ({ match: null, if: null, since: "mark", ...wait })),
     retries: 4,
     ...config,
   });
 
 export function appOf(app: string, version: number, functions: readonly FunctionConfig[]): RegisteredApp {
-  return { app, version, digest: configDigest(app, functions), functions: [...functions] };
+  const digest = configDigest(app, functions);
+  return { app, version, digest, functions: [...functions], learned: [], retired: [] };
 }
 
 export async function publishApp(log: Log, config: RegisteredApp): Promise<void> {

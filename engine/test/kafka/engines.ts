@@ -36,7 +36,15 @@ export class Engines {
   /** Listens; may still be starting. */
   async open(more: Record<string, unknown> = {}): Promise<Started> {
     const own = { brokers: [...this.#brokers], namespace: this.namespace, dataDir: await this.folder() };
-    const options = { ...own, host: "127.0.0.1", port: 0, dev: true, partitions: PARTITIONS, ...more };
+    const options = {
+      ...own,
+      host: "127.0.0.1",
+      port: 0,
+      dev: true,
+      partitions: PARTITIONS,
+      senderSettle: 300,
+      ...more,
+    };
     const logger = new LinesLogger();
     const engine = await openEngine(readKafkaConfig({ options, environment: {} }), { logger });
     this.#open.push(engine);

@@ -5,6 +5,8 @@ import { ClosedError, ConfigError, TransientError } from "../../../clients/src/e
 import { RegistryView, type Namespace } from "../../../clients/src/registry/registry-view.js";
 import { PARTITIONS, recordsOf, TOPICS, until, world, type World } from "../gateway/fixtures.js";
 
+const WANTED = { partitions: PARTITIONS, dev: false, settleMs: 20_000 };
+
 describe("the entry of a namespace", () => {
   let w: World;
   let views: RegistryView[];
@@ -19,7 +21,6 @@ describe("the entry of a namespace", () => {
     await w.close();
   });
 
-  const wanted = { partitions: PARTITIONS, dev: false };
   /** As an engine does at its start; time goes on meanwhile. */
   async function engine(namespace: Namespace): Promise<unknown> {
     const topic = TOPICS.registry;
@@ -44,16 +45,16 @@ describe("the entry of a namespace", () => {
     (await recordsOf(w.log, TOPICS.registry, 0)).map(({ value }) => decodeRegistry(value as Uint8Array));
 
   it("is written by the first engine, and by none that comes later", async () => {
-    expect(await outcome(engine(wanted))).toBeNull();
-    expect(await outcome(engine(wanted))).toBeNull();
-    expect(await entries()).toEqual([{ kind: "namespace", ...wanted }]);
+    expect(await outcome(engine(WANTED))).toBeNull();
+    expect(await outcome(engine(WANTED))).toBeNull();
+    expect(await entries()).toEqual([{ kind: "namespace", ...WANTED }]);
   });
 
   it.each([
-    [{ partitions: PARTITIONS, dev: true }, /dev: false, this engine has partitions: 4 and dev: true/],
-    [{ partitions: 8, dev: false }, /made with partitions: 4 .* this engine has partitions: 8/],
+    [{ ...WANTED, dev: true }, /dev: false, this engine has partitions: 4 and dev: true/],
+    [{ ...WANTED, partitions: 8 }, /made with partitions: 4 .* this engine has partitions: 8/],
   ])("refuses an engine that is configured otherwise: %j", async (other, said) => {
-    expect(await outcome(engine(wanted))).toBeNull();
+    expect(await outcome(engine(WANTED))).toBeNull();
     const error = await outcome(engine(other));
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(said);
@@ -61,8 +62,24 @@ describe("the entry of a namespace", () => {
     expect(await entries()).toHaveLength(1);
   });
 
+  it("is not asked for another settle time by those who come later: they go by the first one's", async () => {
+    expect(await outcome(engine(WANTED))).toBeNull();
+    expect(await outcome(engine({ ...WANTED, settleMs: 300 }))).toBeNull();
+    expect(views.map((view) => view.settleMs)).toEqual([20_000, 20_000]);
+    expect(await entries()).toHaveLength(1);
+  });
+
+  it("has the first one's settle time where two engines write at once, also once the log was compacted", async () => {
+    const outcomes = await Promise.all([outcome(engine(WANTED)), outcome(engine({ ...WANTED, settleMs: 300 }))]);
+    expect(outcomes).toEqual([null, null]);
+    const all = await entries();
+    expect(all).toHaveLength(3);
+    expect(all.at(-1)).toEqual(all[0]);
+    expect(new Set(views.map((view) => view.settleMs)).size).toBe(1);
+  });
+
   it("is the first one's where two engines write at once, also once the log was compacted", async () => {
-    const outcomes = await Promise.all([outcome(engine(wanted)), outcome(engine({ ...wanted, dev: true }))]);
+    const outcomes = await Promise.all([outcome(engine(WANTED)), outcome(engine({ ...WANTED, dev: true }))]);
     expect(outcomes.filter((error) => error === null)).toHaveLength(1);
     expect(outcomes.filter((error) => error instanceof ConfigError)).toHaveLength(1);
     const all = await entries();
@@ -74,15 +91,15 @@ describe("the entry of a namespace", () => {
     const registry = new RegistryView({ ...w, topic: TOPICS.registry, partitions: PARTITIONS });
     closing.abort();
     const deps = { ...w, topic: TOPICS.registry, registry, name: "shop", signal: closing.signal };
-    expect(await outcome(agreeOnNamespace(deps, wanted))).toBeInstanceOf(ClosedError);
+    expect(await outcome(agreeOnNamespace(deps, WANTED))).toBeInstanceOf(ClosedError);
   });
 
   it("is left to a later try where the log does not answer", async () => {
     w.log.beforeAppend = () => {
       throw new TransientError("no answer");
     };
-    expect(await outcome(engine(wanted))).toBeInstanceOf(TransientError);
+    expect(await outcome(engine(WANTED))).toBeInstanceOf(TransientError);
     w.log.beforeAppend = () => undefined;
-    expect(await outcome(engine(wanted))).toBeNull();
+    expect(await outcome(engine(WANTED))).toBeNull();
   });
 });

@@ -21,7 +21,9 @@ export async function readNamespace(log: Log, topic: string): Promise<Namespace 
     while (reader.position < range.end) {
       for (const { value } of await reader.read({ recordsMax: RECORDS_MAX, waitMs: 0 })) {
         const entry = value === null ? null : decodeRegistry(value);
-        if (entry?.kind === "namespace") return { partitions: entry.partitions, dev: entry.dev };
+        if (entry?.kind !== "namespace") continue;
+        const { partitions, dev, settleMs } = entry;
+        return { partitions, dev, settleMs };
       }
     }
     return null;

@@ -6,6 +6,7 @@ import {
   encodeSignal,
   encodeStepRequest,
   offset,
+  SETTLE_MS,
   shardText,
   type InboxRecord,
   type StepRequest,
@@ -30,7 +31,7 @@ export const SETTINGS: KafkaSettings = {
 
 /** A run id on `partition`; different `no` give different runs. */
 export const runOn = (partition: number, no: number): string =>
-  shardText(partition) + no.toString(32).padStart(26, "0");
+  shardText(partition) + no.toString(32).padStart(26, "0") + "1";
 
 export class MemoryNamespace {
   readonly clock = new ManualClock();
@@ -50,7 +51,10 @@ export class MemoryNamespace {
   /** As the first engine does: without it there is no namespace. */
   async make({ dev = false } = {}): Promise<this> {
     await this.log.ensureTopics(coreTopicSpecs(TOPICS, PARTITIONS));
-    await this.#register("namespace", encodeRegistry({ kind: "namespace", partitions: PARTITIONS, dev }));
+    await this.#register(
+      "namespace",
+      encodeRegistry({ kind: "namespace", partitions: PARTITIONS, dev, settleMs: SETTLE_MS }),
+    );
     return this;
   }
   /** From now on registrations come into force. */
@@ -70,7 +74,8 @@ export class MemoryNamespace {
           if (record.kind !== "register") continue;
           const { app, functions } = record.config;
           version += 1;
-          const config = { app, functions, version, digest: configDigest(app, functions) };
+          const digest = configDigest(app, functions);
+          const config = { app, functions, version, digest, learned: [], retired: [] };
           await this.#register(`app/${app}`, encodeRegistry({ kind: "app", config }));
           for (let partition = 0; partition < PARTITIONS; partition += 1) {
             await this.#register(`applied/${partition}`, encodeRegistry({ kind: "applied", partition, version }));
