@@ -119,8 +119,8 @@ export class Overlay implements RowView, RowWriter {
   #change(key: RowKey, after: Row | null): void {
     const before = this.#known(key, false);
     invariant(before !== undefined || isKind(key, "keptEvent"), "a row is read before it is changed", { key });
-    // Kept events alone are not read before. They have no index entries, and their key carries the offset of the record
-    // at hand: one that is put is new, one that is deleted may be stored.
+    // Kept events alone are not read before. They have no index entries, and the head of their key lists which there are:
+    // one that is put is new, one that is deleted may be stored.
     this.#dirty.setRow(key, after, () => (before === undefined ? after === null : before !== null));
     this.#pinned.set(key, after ?? ABSENT);
     const { removed, added } = indexDiff(key, before ?? null, after);

@@ -146,10 +146,12 @@ export class Session {
       throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
     }
     const run = await this.#overlay.peek(runKey(runId));
-    if (run !== null && run.invocation.no < invocation) {
+    // The key is the base's: it may be another run of it.
+    if (run === null || run.runId !== runId) return null;
+    if (run.invocation.no < invocation) {
       throw new TransientError("another owner of this partition is ahead", { runId, invocation });
     }
-    if (run === null || run.invocation.no !== invocation) return null;
+    if (run.invocation.no !== invocation) return null;
     return { runId, invocation, event: run.event.payload, memo: run.memo };
   }
 

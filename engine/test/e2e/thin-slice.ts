@@ -1,14 +1,15 @@
 /** The whole engine, from an HTTP event to a run's end, with a worker that speaks the protocol without the SDK. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { canon, type StepRequest } from "@eddy/schemas";
+import { cancelBy, on, waitFor, waitOp } from "../partition/builders.js";
 import { eventually, fn, Host, json, parse, type Kind, type Ops, type Script } from "./fixtures.js";
 
-export const greet = fn({ id: "greet", triggers: [{ event: "hello" }] });
+export const greet = fn({ id: "greet", triggers: [on("hello")] });
 const cart = fn({
   id: "cart",
-  triggers: [{ event: "cart/added" }],
-  cancelOn: [{ event: "cart/added", match: "data.cart", timeout: { ms: 86_400_000 } }],
-  waits: [{ event: "cart/purchased", match: "data.cart" }],
+  triggers: [on("cart/added")],
+  cancelOn: [cancelBy("cart/added", "data.cart", 86_400_000)],
+  waits: [waitFor("cart/purchased", "data.cart")],
 });
 
 const returns = (value: unknown): Ops => ({ ops: [], outcome: { kind: "returned", data: json(value) } });
@@ -33,7 +34,7 @@ const carter: Script = ({ event, memo }: StepRequest) => {
   }
   const value = canon((parse(event) as { data: { cart: string } }).data.cart);
   const wait = { event: "cart/purchased", match: "data.cart", value, timeout: { ms: 86_400_000 } };
-  return { ops: [{ kind: "waitRequested", stepId: "wait", ...wait }], outcome: { kind: "suspended" } };
+  return { ops: [waitOp("wait", wait)], outcome: { kind: "suspended" } };
 };
 const waitStarted = (host: Host, eventId: string): Promise<string> =>
   eventually("the wait has started", async () => {

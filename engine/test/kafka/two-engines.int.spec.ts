@@ -3,13 +3,14 @@ import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { canon } from "@eddy/schemas";
 import { ConfigError } from "../../../clients/src/errors/codes.js";
 import type { Engine } from "../../src/main.js";
+import { on, waitFor, waitOp } from "../partition/builders.js";
 import { eventually, fn, json, parse, ScriptedWorker, type Ops, type Script } from "../e2e/fixtures.js";
 import { advance, Engines, PARTITIONS, partitionsOf, post, run, runsOf, send } from "./engines.js";
 
 const cart = fn({
   id: "cart",
-  triggers: [{ event: "cart/added" }],
-  waits: [{ event: "cart/purchased", match: "data.cart" }],
+  triggers: [on("cart/added")],
+  waits: [waitFor("cart/purchased", "data.cart")],
 });
 
 /** Waits a day for a purchase, then reminds or not. */
@@ -19,7 +20,7 @@ const carter: Script = ({ event, memo }) => {
   if (settled !== undefined) return returned(settled.data === null ? "reminded" : "bought");
   const value = canon((parse(event) as { data: { cart: string } }).data.cart);
   const wait = { event: "cart/purchased", match: "data.cart", value, timeout: { ms: 86_400_000 } };
-  return { ops: [{ kind: "waitRequested", stepId: "wait", ...wait }], outcome: { kind: "suspended" } };
+  return { ops: [waitOp("wait", wait)], outcome: { kind: "suspended" } };
 };
 
 describe("two engines on Kafka", () => {

@@ -8,31 +8,17 @@ import {
   runKey,
   timerKey,
   type IndexRange,
+  type PastEvent,
+  type PastRange,
   type Row,
 } from "../../src/core/index.js";
 import { IndexWindow } from "../../src/partition/index-window.js";
 import { Overlay } from "../../src/partition/overlay.js";
+import type { PastSource } from "../../src/partition/past-events.js";
 import type { Store } from "../../src/ports/store.js";
+import { eventOf, runOf } from "./builders.js";
 
-const run = (runId: string, given: Partial<RunRow> = {}): Row<"run"> => ({
-  runId,
-  functionId: "app/f",
-  app: "app",
-  event: { id: "e", name: "n", values: [], payload: new Uint8Array() },
-  anchor: "",
-  startedOffset: 0,
-  startedAtMs: 0,
-  markOffset: 0,
-  retries: 0,
-  memo: [],
-  pending: [],
-  nextPendingNo: 0,
-  subscriptions: [],
-  attempts: [],
-  taken: [],
-  invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
-  ...given,
-});
+const run: (runId: string, given?: Partial<RunRow>) => Row<"run"> = runOf;
 const sleeping = (runId: string, dueAtMs: number): Row<"run"> =>
   run(runId, { pending: [{ kind: "sleep", no: 0, dueAtMs, stepId: "s" }] });
 const timerOf = (runId: string, dueAtMs: number): string =>
@@ -42,9 +28,11 @@ const requested = (runId: string, at: number): Row<"run"> =>
 
 const bytesOf = (row: Row<"run">): Uint8Array => encodeRow("run", row as RunRow);
 
-async function opened(cacheBytesMax = 1_000_000): Promise<{ store: Store; overlay: Overlay }> {
+const NO_PAST: PastSource = { find: async (ranges) => ranges.map(() => []) };
+
+async function opened(cacheBytesMax = 1_000_000, past = NO_PAST): Promise<{ store: Store; overlay: Overlay }> {
   const store = await new MemoryStoreFactory().open("s");
-  return { store, overlay: new Overlay(store, { cacheBytesMax }) };
+  return { store, overlay: new Overlay(store, past, { cacheBytesMax }) };
 }
 const load = (overlay: Overlay, ...ids: string[]): Promise<void> =>
   overlay.load(ids.map((id) => ({ kind: "row", key: runKey(id) }) as const));
@@ -164,12 +152,12 @@ describe("the overlay", () => {
     overlay.put(runKey("b"), sleeping("b", 1));
     overlay.freeze();
     overlay.put(runKey("a"), sleeping("a", 2));
-    expect(overlay.get(runKey("a"))?.pending[0]?.dueAtMs).toBe(2);
-    expect(overlay.get(runKey("b"))?.pending[0]?.dueAtMs).toBe(1);
+    expect(overlay.get(runKey("a"))).toEqual(sleeping("a", 2));
+    expect(overlay.get(runKey("b"))).toEqual(sleeping("b", 1));
     await store.write({ puts: [[runKey("a"), bytesOf(sleeping("a", 1))]], deletes: [] });
     overlay.thaw(() => 0);
-    expect(overlay.get(runKey("a"))?.pending[0]?.dueAtMs).toBe(2);
-    expect(overlay.get(runKey("b"))?.pending[0]?.dueAtMs).toBe(1);
+    expect(overlay.get(runKey("a"))).toEqual(sleeping("a", 2));
+    expect(overlay.get(runKey("b"))).toEqual(sleeping("b", 1));
   });
 
   it("keeps clean rows within its bound, reads them again when they are needed (G11)", async () => {
@@ -282,6 +270,33 @@ describe("scans of the index", () => {
     await overlay.load([{ kind: "scan", range }]);
     expect(scans).toBe(2);
     expect(found(overlay)).toEqual(["a"]);
+  });
+});
+
+describe("past events", () => {
+  it("are asked for once in a batch, all ranges together, and forgotten with it", async () => {
+    const asked: (readonly PastRange[])[] = [];
+    const one: PastEvent = { offset: 3, rawMs: 1, advancedSinceMs: 0, record: eventOf() };
+    const find: PastSource["find"] = async (ranges) => {
+      asked.push(ranges);
+      return ranges.map(({ names }) => (names.includes("n") ? [one] : []));
+    };
+    const { overlay } = await opened(1_000, { find });
+    const [n, m, later] = [
+      { names: ["n"], fromRawMs: 1, toOffset: 7 },
+      { names: ["m"], fromRawMs: 1, toOffset: 7 },
+      { names: ["n"], fromRawMs: 1, toOffset: 8 },
+    ];
+    const requests = (...ranges: readonly PastRange[]) => ranges.map((range) => ({ kind: "past", range }) as const);
+    expect(() => overlay.pastEvents(n)).toThrow("read plan");
+    await overlay.load(requests(n, m, { ...n }));
+    await overlay.load(requests(m, later));
+    expect(asked).toEqual([[n, m], [later]]);
+    expect(overlay.pastEvents({ ...n })).toEqual([one]);
+    expect(overlay.pastEvents(m)).toEqual([]);
+    overlay.unpin();
+    expect(overlay.isLoaded({ kind: "past", range: n })).toBe(false);
+    expect(() => overlay.pastEvents(n)).toThrow("read plan");
   });
 });
 

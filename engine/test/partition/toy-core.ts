@@ -2,7 +2,7 @@
  * A small deterministic core: events are commands, given as JSON. Rows, changes and `evolve` are the real ones, so that
  * indexes, checkpoints and restores are too; what is decided is what a test asks for.
  */
-import { encodeInbox, offset, type InboxRecord, type InboxRecordOf, type RunRow } from "@eddy/schemas";
+import { encodeInbox, offset, type InboxRecordOf, type RunRow } from "@eddy/schemas";
 import { Draft } from "../../src/core/draft.js";
 import { evolve } from "../../src/core/evolve.js";
 import {
@@ -13,9 +13,12 @@ import {
   runKey,
   type Core,
   type Input,
+  type Moment,
+  type PastRange,
   type ReadRequest,
   type RowView,
 } from "../../src/core/index.js";
+import { eventOf, runOf } from "./builders.js";
 
 export type Command =
   /** Makes a run that sleeps: one pending timer for each length, in ms from now. */
@@ -29,11 +32,15 @@ export type Command =
   | { readonly do: "chain"; readonly run: string; readonly depth: number }
   /** Deletes a kept event without reading it. */
   | { readonly do: "forget"; readonly routeKey: string; readonly at: number }
+  /** Tells which events of each name the inbox held in the last `backMs`: their offsets, and advances since. */
+  | { readonly do: "look"; readonly names: readonly string[]; readonly backMs: number }
   | { readonly do: "throw" }
   /** Opens a timer in the past: a broken invariant. */
   | { readonly do: "past"; readonly run: string }
   | { readonly do: "nothing" };
 
+/** Name of the events that are commands; others do nothing. */
+export const COMMAND = "command";
 const text = new TextEncoder();
 const read = new TextDecoder();
 /** Prefix of runs whose timers open another one, `again` ms later, once. */
@@ -42,40 +49,28 @@ export const AGAIN = "again";
 export const STAYS = "stays";
 
 export function command(body: Command): Uint8Array {
-  const record: InboxRecord = {
-    kind: "event",
-    id: "e",
-    idFrom: "generated",
-    name: "command",
-    tsMs: 0,
-    values: [],
-    payload: text.encode(JSON.stringify(body)),
-  };
-  return encodeInbox(record);
+  return encodeInbox(eventOf({ name: COMMAND, payload: text.encode(JSON.stringify(body)) }));
 }
 
-const commandOf = (event: InboxRecordOf<"event">): Command => JSON.parse(read.decode(event.payload)) as Command;
+const commandOf = (event: InboxRecordOf<"event">): Command =>
+  event.name === COMMAND ? (JSON.parse(read.decode(event.payload)) as Command) : { do: "nothing" };
 
-const newRun = (runId: string, at: { readonly offset: number; readonly nowMs: number }, big: number): RunRow => ({
-  runId,
-  functionId: "app/f",
-  app: "app",
-  event: { id: "e", name: "command", values: [], payload: new Uint8Array(big) },
-  anchor: "",
-  startedOffset: at.offset,
-  startedAtMs: at.nowMs,
-  markOffset: at.offset,
-  retries: 0,
-  memo: [],
-  pending: [],
-  nextPendingNo: 0,
-  subscriptions: [],
-  attempts: [],
-  taken: [],
-  invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
-});
+const newRun = (runId: string, at: { readonly offset: number; readonly nowMs: number }, big: number): RunRow =>
+  runOf(runId, {
+    event: { id: "e", name: COMMAND, values: [], payload: new Uint8Array(big) },
+    startedOffset: at.offset,
+    startedAtMs: at.nowMs,
+    mark: { offset: at.offset, atMs: at.nowMs },
+  });
 
-function readPlan(view: RowView, input: Input): readonly ReadRequest[] {
+/** Where the command looks. */
+function pastOf(body: Command, { offset: toOffset, rawMs }: Moment): readonly PastRange[] {
+  return body.do === "look"
+    ? body.names.map((name) => ({ names: [name], fromRawMs: rawMs - body.backMs, toOffset }))
+    : [];
+}
+
+function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
   const plan: ReadRequest[] = [
     { kind: "row", key: PARTITION_KEY },
     { kind: "row", key: FUNCTIONS_KEY },
@@ -85,6 +80,7 @@ function readPlan(view: RowView, input: Input): readonly ReadRequest[] {
   if (input.kind === "event") {
     plan.push({ kind: "index", key: idIndexKey("seen") });
     const body = commandOf(input);
+    for (const range of pastOf(body, moment)) plan.push({ kind: "past", range });
     // Each round is reachable only through the one before.
     for (let n = 1; body.do === "chain" && n < body.depth; n++) {
       const before = runKey(`${body.run}${n - 1}`);
@@ -106,7 +102,7 @@ function runsOf(input: Input): readonly string[] {
   return target.kind === "pending" || target.kind === "lease" ? [target.runId] : [];
 }
 
-function onCommand(draft: Draft, body: Command): void {
+function onCommand(view: RowView, draft: Draft, body: Command): void {
   const { nowMs, rawMs } = draft.moment;
   const start = (run: string, big = 0): void => draft.emit({ kind: "RunStarted", run: newRun(run, draft.moment, big) });
   switch (body.do) {
@@ -133,6 +129,12 @@ function onCommand(draft: Draft, body: Command): void {
       return;
     case "forget":
       return draft.delete(keptEventKey(body.routeKey, body.at));
+    case "look":
+      for (const range of pastOf(body, draft.moment)) {
+        const seen = view.pastEvents(range).map(({ offset, advancedSinceMs }) => `${offset}+${advancedSinceMs}`);
+        note(draft, range.names.join(), seen.join(" "));
+      }
+      return;
     case "throw":
       throw new Error("planned");
     case "past":
@@ -174,7 +176,7 @@ export const toyCore: Core = {
     const draft = new Draft(view, moment);
     switch (input.kind) {
       case "event":
-        onCommand(draft, commandOf(input));
+        onCommand(view, draft, commandOf(input));
         break;
       case "advance":
         draft.emit({ kind: "ClockAdvanced", ms: input.ms });
