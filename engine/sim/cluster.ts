@@ -52,6 +52,8 @@ export class Cluster {
   #sender: SimProcess;
   #senders = 0;
   #logicVersion = core.logicVersion;
+  /** Of each app's code: what workers that start now run. */
+  readonly #versions = new Map<string, number>();
   readonly trouble: Trouble;
 
   constructor(scenario: Scenario, rng: Prng, trace: Trace, sabotage: Sabotage) {
@@ -60,7 +62,8 @@ export class Cluster {
     this.#sabotage = sabotage;
     this.scheduler = new Scheduler(rng.fork(), trace);
     this.log = new SharedLog(this.scheduler, rng.fork());
-    this.watch = new LogWatch(this.log.journal, this.topics);
+    this.watch = new LogWatch(this.log.journal, this.topics, scenario.partitions, () => this.scheduler.nowMs);
+    for (const [p, ms] of scenario.skewsMs.entries()) this.log.setSkew(this.topics.inbox, p, ms);
     this.log.describe = (topic, records) => this.watch.describe(topic, records);
     const fate = new SeededFate(rng.fork(), this.#immune, (process) => this.#onCrash(process));
     this.scheduler.fate = fate;
@@ -82,7 +85,6 @@ export class Cluster {
         scenario,
         machines,
         restart,
-        inbox: this.topics.inbox,
         fate,
         scheduler: this.scheduler,
         log: this.log,
@@ -137,24 +139,57 @@ export class Cluster {
     }
   }
 
-  /** Sends as a user's process does: again with the same id until the log answers, or gives up. */
-  async send(event: SimEvent): Promise<void> {
-    for (let tries = 0; tries < 20; tries++) {
-      const process = this.#sender.alive ? this.#sender : this.#newSender();
-      try {
-        await this.#sendAs(process, event);
-        return;
-      } catch {
-        this.facts.count("sends without an answer");
-        await new SimClock(this.scheduler, this.driver).sleep(this.#rng.between(1, 3_000));
-      }
+  /** From now on each new worker of the app runs its next code; the old ones end one after the other, or stay. */
+  deploy(app: string): void {
+    this.#versions.set(app, (this.#versions.get(app) ?? 0) + 1);
+    this.facts.count("deploys");
+    for (const machine of this.machines.filter((m) => m.app === app)) {
+      const { process } = machine;
+      if (process === null || this.#rng.chance(0.15)) continue;
+      this.scheduler.at(this.#rng.between(0, 40_000), "deploy", () => {
+        if (machine.process === process) this.#restart(machine);
+      });
     }
   }
 
-  #sendAs(process: SimProcess, event: SimEvent): Promise<void> {
+  /** Sends as a user's process does: again with the same id until the log answers, or gives up. */
+  async send(event: SimEvent): Promise<void> {
+    const { repeats } = this.scenario.senders;
+    for (let tries = 0; tries < 20; tries++) {
+      const process = this.#sender.alive ? this.#sender : this.#newSender();
+      try {
+        await this.#sendOnce(process, event);
+        if (!this.#rng.chance(repeats)) return;
+        this.facts.count("sends repeated");
+      } catch {
+        this.facts.count("sends without an answer");
+      }
+      await new SimClock(this.scheduler, this.driver).sleep(this.#rng.between(1, 3_000));
+    }
+  }
+
+  /** @throws where another process of the user's is to send it again. */
+  #sendOnce(process: SimProcess, event: SimEvent): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const crash = (): void => {
+        this.scheduler.crash(process, "between the copies of an event");
+        if (this.#rng.chance(0.5)) reject(new Error("the process that sent it is gone"));
+      };
+      this.#sendAs(process, event, crash).then(resolve, reject);
+    });
+  }
+
+  #sendAs(process: SimProcess, event: SimEvent, crash: () => void = () => undefined): Promise<void> {
     const { topics, facts, scenario, watch } = this;
     const log = this.log.portOf(process);
-    return sendEvent({ log, topics, facts, partitions: scenario.partitions, apps: () => watch.apps }, event);
+    const { partitions, senders } = scenario;
+    return sendEvent(
+      {
+        ...{ log, topics, facts, partitions, crash, habits: senders, rng: this.#rng, registry: watch.registry },
+        nowMs: () => this.scheduler.nowMs,
+      },
+      event,
+    );
   }
 
   #newSender(): SimProcess {
@@ -216,6 +251,7 @@ export class Cluster {
     return new SimWorker({
       ...{ process, scheduler: this.scheduler, topics: this.topics, app: machine.app, group: machine.group },
       ...{ scripts: this.scripts, facts: this.facts, habits, rng: this.#rng.fork() },
+      version: this.#versions.get(machine.app) ?? 0,
       log: this.log.portOf(process),
       clock: new SimClock(this.scheduler, process),
       askState: (partition, runId, invocation) => this.#askState(process, partition, { runId, invocation }),

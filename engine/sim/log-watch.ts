@@ -5,38 +5,32 @@ import {
   decodeRegistry,
   decodeSignal,
   decodeStepRequest,
-  type RegisteredApp,
+  type ForeignAnswer,
 } from "@eddy/schemas";
 import type { LogRecord, NewRecord, Topics } from "@eddy/clients";
 import type { Journal } from "./journal.js";
+import { RegistryViews } from "./actors/registry-views.js";
 import { EPOCH_MS } from "./trace.js";
 
 export class LogWatch {
   readonly #topics: Topics;
-  readonly #apps = new Map<string, RegisteredApp>();
-  readonly #applied = new Map<number, number>();
+  readonly registry: RegistryViews;
   readonly #alive = new Set<string>();
   /** History lines that were seen, by partition and cause: owners repeat what their predecessors wrote. */
   readonly #seen = new Set<string>();
   /** Runs that began. */
   started = 0;
 
-  constructor(journal: Journal, topics: Topics) {
+  constructor(journal: Journal, topics: Topics, partitions: number, nowMs: () => number) {
     this.#topics = topics;
+    this.registry = new RegistryViews(partitions);
     journal.listen((topic, partition, records) => {
       if (topic === topics.history) for (const record of records) this.#onHistory(partition, record);
-      else if (topic === topics.registry) for (const record of records) this.#onRegistry(record);
+      else if (topic === topics.registry)
+        for (const { value } of records) this.registry.take(decodeRegistry(value as Uint8Array), nowMs());
     });
   }
 
-  /** As the registry has them: the newest of each. */
-  get apps(): readonly RegisteredApp[] {
-    return [...this.#apps.values()];
-  }
-  /** Has every partition applied this version? */
-  isApplied(version: number, partitions: number): boolean {
-    return Array.from({ length: partitions }, (_, p) => this.#applied.get(p) ?? 0).every((v) => v >= version);
-  }
   get alive(): readonly string[] {
     return [...this.#alive];
   }
@@ -65,17 +59,6 @@ export class LogWatch {
     if (kind === "runCompleted" || kind === "runFailed" || kind === "runCancelled") this.#alive.delete(runId);
   }
 
-  #onRegistry({ value }: LogRecord): void {
-    const entry = decodeRegistry(value as Uint8Array);
-    if (entry.kind === "applied") {
-      this.#applied.set(entry.partition, Math.max(entry.version, this.#applied.get(entry.partition) ?? 0));
-      return;
-    }
-    if (entry.kind === "namespace") return;
-    const known = this.#apps.get(entry.config.app);
-    if (known === undefined || known.version < entry.config.version) this.#apps.set(entry.config.app, entry.config);
-  }
-
   #describeOne(topic: string, { key, value }: NewRecord): string {
     if (value === null) return `-${key}`;
     if (topic === this.#topics.inbox) return describeInbox(value);
@@ -93,6 +76,11 @@ export class LogWatch {
   }
 }
 
+function describeAnswer(answer: ForeignAnswer): string {
+  const no = "no" in answer ? ` ${answer.no}` : "";
+  return `${answer.kind}${no}${"eventId" in answer ? ` ${answer.eventId}` : ""}`;
+}
+
 /** One inbox record in a few words. */
 export function describeInbox(value: Uint8Array): string {
   try {
@@ -101,7 +89,8 @@ export function describeInbox(value: Uint8Array): string {
       case "event": {
         const values = record.values.map(([path, v]) => `${path}=${v}`).join(",");
         const later = record.tsMs > EPOCH_MS ? ` ts+${record.tsMs - EPOCH_MS}` : "";
-        return `[event ${record.name} ${record.id} ${values}${later}]`;
+        const origin = record.origin === null ? "" : ` ${record.origin.as} of ${record.origin.source.partition}`;
+        return `[event ${record.name} ${record.id} ${values}${later} v${record.version} home ${record.home}${origin}]`;
       }
       case "report": {
         const { runId, invocation, ops, outcome } = record.report;
@@ -114,6 +103,22 @@ export function describeInbox(value: Uint8Array): string {
         return `[delivered ${record.mark.offset}.${record.mark.index}]`;
       case "heartbeat":
         return `[heartbeat ${record.running.map((r) => `${r.runId.slice(0, 8)}#${r.invocation}`).join(",")}]`;
+      case "registered":
+        return `[registered ${record.config.app} v${record.config.version} +${record.news.length} routes]`;
+      case "listen": {
+        const wait = record.wait === null ? "" : ` wait ${record.wait.no} ${record.wait.event} ${record.wait.path}`;
+        return `[listen ${record.base.slice(0, 8)}${wait} ${record.rules.length} rules]`;
+      }
+      case "unlisten":
+        return `[unlisten ${record.base.slice(0, 8)} ${record.no ?? "all"} up to ${record.upTo}]`;
+      case "answer":
+        return `[answer ${record.base.slice(0, 8)} ${describeAnswer(record.answer)}]`;
+      case "announced":
+        return `[announced ${record.base.slice(0, 8)} at ${record.at}${record.event === null ? "" : " with event"}]`;
+      case "learn":
+        return `[learn ${record.base.slice(0, 8)} ${record.wait.event} ${record.wait.path}]`;
+      case "settled":
+        return `[settled ${record.version} by ${record.source.partition}]`;
       case "advance":
         return `[advance ${record.ms}]`;
       default:

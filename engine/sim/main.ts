@@ -19,9 +19,9 @@ const PLANT_SEEDS_MAX = 400;
 async function one(seed: number, plant: Plant | undefined): Promise<boolean> {
   const report = await runSeed({ seed, print: (line) => console.log(line), ...plant });
   const { verdict, scenario, traceHash, operations, runs, lastedMs, counts } = report;
-  const { partitions, engines, apps, workers, scripts, faults, habits, options, limits } = scenario;
-  console.log(JSON.stringify({ partitions, engines, apps, workers, faults, habits, options, limits }));
-  for (const { config, nodes } of scripts) console.log(JSON.stringify({ ...config, nodes }));
+  const { scripts, timeline: _, ...rest } = scenario;
+  console.log(JSON.stringify(rest));
+  for (const { config, nodes, versions } of scripts) console.log(JSON.stringify({ ...config, nodes, versions }));
   console.log(JSON.stringify(Object.fromEntries(counts)));
   console.log(`seed ${seed}: trace ${traceHash}, ${operations} operations, ${runs} runs, ${lastedMs / 1_000} s`);
   for (const violation of verdict.violations) console.log(describe(violation));

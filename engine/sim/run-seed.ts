@@ -78,15 +78,15 @@ class Course {
   async run(): Promise<string | null> {
     const { scheduler, watch } = this.#cluster;
     await this.#cluster.start();
-    const { apps, scripts, partitions } = this.#scenario;
-    for (const app of apps) {
+    const { early, scripts } = this.#scenario;
+    for (const app of early) {
       const own = scripts.filter((script) => script.app === app);
       await this.#register(
         app,
         own.map((script) => script.config),
       );
     }
-    const registered = (): boolean => watch.apps.length === apps.length && watch.isApplied(apps.length, partitions);
+    const registered = (): boolean => watch.registry.latest.version >= early.length;
     await this.#until(registered, REGISTRATION_MS_MAX);
     if (!registered()) return "the first registrations are not in force after five minutes without trouble";
     this.#cluster.trouble.begin();
@@ -135,13 +135,16 @@ class Course {
         return this.#append(action.partition, { kind: "tick" });
       case "upgrade":
         return this.#cluster.upgrade();
+      case "deploy":
+        return this.#cluster.deploy(action.app);
       case "bogus":
         return this.#append(action.partition, this.#bogus());
     }
   }
 
   #register(app: string, functions: readonly FunctionConfig[]): Promise<void> {
-    return this.#append(0, { kind: "register", config: { app, functions: [...functions] } });
+    const { settleMs } = this.#scenario;
+    return this.#append(0, { kind: "register", config: { app, functions: [...functions] }, settleMs });
   }
 
   /** What a confused or malicious worker might say. */

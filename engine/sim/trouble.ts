@@ -14,7 +14,6 @@ export interface Stage {
   readonly log: SharedLog;
   readonly facts: Facts;
   readonly machines: readonly Machine[];
-  readonly inbox: string;
   readonly fate: SeededFate;
   /** Stops the process of a machine in good order and starts another. */
   restart(machine: Machine): void;
@@ -57,7 +56,7 @@ export class Trouble {
   }
 
   #make(kind: TroubleKind): void {
-    const { facts, machines, log, inbox, scenario, fate, scheduler } = this.#stage;
+    const { facts, machines, log, scenario, fate, scheduler } = this.#stage;
     const machine = this.#rng.pick(machines);
     const partition = this.#rng.between(0, scenario.partitions - 1);
     const { process } = machine;
@@ -66,7 +65,7 @@ export class Trouble {
       case "move":
         return machine.group.moveAway(partition);
       case "broker clock":
-        return log.jumpClock(inbox, partition);
+        return log.jumpClock();
       case "compaction":
         return log.memory.clean();
       case "aimed crash":

@@ -7,6 +7,8 @@ export interface Execution {
   readonly stepId: string;
   readonly invocation: number;
   readonly worker: string;
+  /** Of the worker's code: which version of the function it ran. */
+  readonly version: number;
   /** Did this worker hold to its lease? */
   readonly honest: boolean;
   /** End of the run's inbox partition at that moment: what stood before it was recorded before. */
@@ -18,6 +20,8 @@ export interface Execution {
 export interface Entry {
   readonly runId: string;
   readonly invocation: number;
+  /** Of the worker's code. */
+  readonly version: number;
   /** What the handler was given as its memo. */
   readonly memo: readonly MemoEntry[];
 }
@@ -39,7 +43,10 @@ export interface Answer {
 /** Somebody was told that the log has an event. */
 export interface Acknowledged {
   readonly eventId: string;
+  /** Where the sender wrote a copy, by the routes that it knew. */
   readonly partitions: readonly number[];
+  /** Virtual time. */
+  readonly atMs: number;
 }
 
 export class Facts {

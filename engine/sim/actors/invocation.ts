@@ -3,8 +3,8 @@
  * lacks what the request left out it asks for the run's state, or declines the request.
  */
 import {
-  canon,
-  valueAt,
+  canonAt,
+  listenRouteOf,
   type ErrorShape,
   type InboxRecordOf,
   type MemoEntry,
@@ -12,7 +12,21 @@ import {
   type StepReport,
   type StepRequest,
 } from "@eddy/schemas";
-import { advance, type RunNode, type Script, type SleepNode, type WaitNode } from "../script/script.js";
+import {
+  advance,
+  computedText,
+  EVENT_DATA,
+  versionOf,
+  type DataDraft,
+  type Node,
+  type RunNode,
+  type SendNode,
+  type SleepNode,
+  type Standing,
+  type WaitNode,
+} from "../script/script.js";
+import { TransientError } from "@eddy/clients/errors";
+import type { SimEvent } from "./send.js";
 import type { Running, SimWorker } from "./worker.js";
 
 const toBytes = new TextEncoder();
@@ -41,13 +55,13 @@ export class Invocation {
   }
 
   async run(): Promise<void> {
-    const { scripts, facts } = this.#worker.deps;
+    const { scripts, facts, version } = this.#worker.deps;
     const script = scripts.get(this.#request.functionId);
     if (script === undefined) throw new Error(`no script for ${this.#request.functionId}`);
     if (!(await this.#enter())) return;
     const { runId, invocation } = this.#request;
-    facts.entries.push({ runId, invocation, memo: [...this.#memo.values()] });
-    await this.#goOn(script);
+    facts.entries.push({ runId, invocation, version, memo: [...this.#memo.values()] });
+    await this.#goOn(versionOf(script, version).nodes);
   }
 
   /** Puts the memo together. @returns false if this invocation is over already. */
@@ -93,10 +107,10 @@ export class Invocation {
     return this.#worker.holdsLease(this.#running) && !this.#running.aborted;
   }
 
-  async #goOn(script: Script): Promise<void> {
+  async #goOn(nodes: readonly Node[]): Promise<void> {
     for (;;) {
       if (!this.#mayGoOn()) return;
-      const standing = advance(script.nodes, this.#memo, this.#request.attempt);
+      const standing = advance(nodes, this.#memo, this.#request.attempt);
       switch (standing.kind) {
         case "returned":
           return this.#finish({ kind: "returned", data: toBytes.encode(standing.data) });
@@ -105,14 +119,37 @@ export class Invocation {
           return this.#finish({ kind: "threw", error: error(name, message), retriable, retryAfter: null });
         }
         case "blocked": {
+          if (standing.unasked.length > 0) return this.#leftRecord(standing.unasked);
           const runs = standing.runs.filter((node) => !this.#handedOver.has(node.id));
           for (const node of standing.requests) this.#askFor(node);
-          if (runs.length === 0) return this.#finish({ kind: "suspended" });
+          if (runs.length === 0) {
+            this.#withdraw(standing);
+            return this.#finish({ kind: "suspended" });
+          }
           await this.#report(null); // what is done must be in the log before more is done
           if (!this.#mayGoOn()) return;
           await Promise.all(runs.map((node) => this.#execute(node)));
         }
       }
+    }
+  }
+
+  /** The code asks for other steps than those that are recorded. */
+  #leftRecord(unasked: readonly string[]): Promise<void> {
+    this.#worker.deps.facts.count("records left");
+    const failure = error("NonDeterminismError", `recorded and not asked for: ${unasked.join(", ")}`);
+    return this.#finish({ kind: "threw", error: failure, retriable: true, retryAfter: null });
+  }
+
+  /** Gives up what lost a race, unless something else waits for it. */
+  #withdraw({ lost, ...standing }: Standing): void {
+    if (standing.kind !== "blocked") return;
+    const given = new Set(this.#request.withdrawn);
+    for (const stepId of lost) {
+      if (given.has(stepId) || !this.#handedOver.has(stepId)) continue;
+      if (standing.requests.some(({ id }) => id === stepId)) continue;
+      this.#worker.deps.facts.count("withdrawn");
+      this.#unreported.push({ kind: "withdrawn", stepId });
     }
   }
 
@@ -124,50 +161,79 @@ export class Invocation {
       this.#unreported.push({ kind: "sleepRequested", stepId: node.id, until: node.until });
       return;
     }
-    const value = canon(valueAt(JSON.parse(toText.decode(this.#event)), node.match));
-    this.#unreported.push({
-      ...{ kind: "waitRequested", stepId: node.id, event: node.event, match: node.match, value },
-      timeout: node.timeout,
-    });
+    const { id: stepId, event, match, since, timeout } = node;
+    const own = this.#ownEvent;
+    const condition = node.if === null ? null : computedText(node.if, own);
+    const value = canonAt(own, listenRouteOf({ event, match, if: condition }).of);
+    this.#unreported.push({ kind: "waitRequested", stepId, event, match, if: condition, value, since, timeout });
   }
 
-  async #execute(node: RunNode): Promise<void> {
+  get #ownEvent(): { readonly data: Record<string, unknown>; readonly ts: number } {
+    return JSON.parse(toText.decode(this.#event)) as { data: Record<string, unknown>; ts: number };
+  }
+
+  async #execute(node: RunNode | SendNode): Promise<void> {
     const { deps, process } = this.#worker;
     const { runId, invocation, stepAttempts } = this.#request;
     deps.facts.executions.push({
       ...{ runId, stepId: node.id, invocation, worker: process.name, honest: !deps.habits.ignoresLease },
-      ...{ inboxEnd: deps.inboxEnd(this.#running.partition), atMs: deps.scheduler.nowMs },
+      ...{ version: deps.version, inboxEnd: deps.inboxEnd(this.#running.partition), atMs: deps.scheduler.nowMs },
     });
     const attempt = stepAttempts.find(([stepId]) => stepId === node.id)?.[1] ?? 0;
-    if (node.emits !== null) void this.#emit(node, attempt);
-    const what = `step ${node.id} of ${runId.slice(0, 8)}#${invocation}`;
-    await deps.scheduler.suspend(process, { kind: "work", what, delayMs: node.tookMs, act: () => undefined });
-    if (attempt < node.fails) {
+    const hasFailed = node.kind === "send" ? !(await this.#send(node)) : await this.#work(node, attempt);
+    if (hasFailed) {
       this.#handedOver.add(node.id);
       const failure = error("Error", `${node.id} failed, attempt ${attempt}`);
+      const advice = node.kind === "run" ? node : { retriable: true, retryAfter: null };
       (deps.habits.splits ? this.#unreported : this.#failures).push({
         ...{ kind: "stepFailed", stepId: node.id, error: failure },
-        ...{ retriable: node.retriable, retryAfter: node.retryAfter },
+        ...{ retriable: advice.retriable, retryAfter: advice.retryAfter },
       });
     } else {
       // No two executions give the same result, so that it shows whose was recorded.
-      const data = json(`${node.id}@${process.name}#${invocation}${"-".repeat(node.padding)}`);
+      const padding = node.kind === "run" ? node.padding : 0;
+      const data = json(`${node.id}@${process.name}#${invocation}${"-".repeat(padding)}`);
       this.#unreported.push({ kind: "stepCompleted", stepId: node.id, data });
       this.#memo.set(node.id, { stepId: node.id, kind: "run", data, error: null, invocation });
     }
     if (!deps.habits.merges) await this.#report(null);
   }
 
-  /** What the step does to the world: an event for the run's own key, such as a reviewer's answer. */
-  async #emit(node: RunNode, attempt: number): Promise<void> {
+  /** @returns true where the step fails. */
+  async #work(node: RunNode, attempt: number): Promise<boolean> {
+    const { deps, process } = this.#worker;
+    const { runId, invocation } = this.#request;
+    if (node.emits !== null) void this.#emit(node.id, node.emits, attempt);
+    const what = `step ${node.id} of ${runId.slice(0, 8)}#${invocation}`;
+    await deps.scheduler.suspend(process, { kind: "work", what, delayMs: node.tookMs, act: () => undefined });
+    return attempt < node.fails;
+  }
+
+  /** step.sendEvent. @returns false where the log did not say that it has the event. */
+  async #send({ id, event, data }: SendNode): Promise<boolean> {
+    const { send, facts } = this.#worker.deps;
+    facts.count("events sent by a step");
+    try {
+      await send(this.#eventOf({ id: `${this.#request.runId}/${id}/0`, name: event, data }));
+      return true;
+    } catch (failure) {
+      if (!(failure instanceof TransientError)) throw failure;
+      return false;
+    }
+  }
+
+  /** What the step does to the world: an event, such as a reviewer's answer. */
+  async #emit(stepId: string, emits: NonNullable<RunNode["emits"]>, attempt: number): Promise<void> {
     const { clock, send, facts } = this.#worker.deps;
-    const { emits } = node;
-    if (emits === null) return;
     if (emits.afterMs > 0) await clock.sleep(emits.afterMs);
-    const { data, ts } = JSON.parse(toText.decode(this.#event)) as { data: Record<string, unknown>; ts: number };
-    const id = `${this.#request.runId.slice(0, 8)}/${node.id}/${attempt}`;
+    const id = `${this.#request.runId.slice(0, 8)}/${stepId}/${attempt}`;
     facts.count("replies");
-    await this.#worker.retrying(() => send({ id, idFrom: "user", name: emits.event, ts, data }));
+    await this.#worker.retrying(() => send(this.#eventOf({ id, name: emits.event, data: emits.data })));
+  }
+
+  #eventOf({ id, name, data }: { readonly id: string; readonly name: string; readonly data: DataDraft }): SimEvent {
+    const own = this.#ownEvent;
+    return { id, idFrom: "user", name, ts: own.ts, data: EVENT_DATA.of(data, own) };
   }
 
   async #finish(outcome: NonNullable<StepReport["outcome"]>): Promise<void> {

@@ -61,6 +61,8 @@ export interface WorkerDeps {
   readonly app: string;
   readonly group: Group;
   readonly scripts: ReadonlyMap<string, Script>;
+  /** Of its code. */
+  readonly version: number;
   readonly facts: Facts;
   readonly habits: Habits;
   /** "unavailable": nobody can answer now. */

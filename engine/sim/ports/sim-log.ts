@@ -1,6 +1,7 @@
 /**
  * The log that all processes of a simulated cluster share: the memory adapter's, behind operations that the scheduler
- * performs. Append times come from the log's own clock, which is never behind virtual time and jumps ahead now and then.
+ * performs. Append times come from the brokers' clocks: never behind virtual time, jumping ahead now and then, all together, and
+ * apart from each other by what the scenario says.
  */
 import type { Offset } from "@eddy/schemas";
 import { MemoryLog } from "../../src/adapters/memory/memory-log.js";
@@ -22,8 +23,8 @@ import type { Prng } from "../prng.js";
 import type { SimProcess } from "../process.js";
 import type { OpKind, Scheduler } from "../scheduler.js";
 
-/** The broker's clock may run this far ahead of virtual time, in ms; below the 30 s that halt a partition. */
-const CLOCK_AHEAD_MS_MAX = 8_000;
+/** The brokers' clocks may run this far ahead of virtual time, in ms; below the 30 s that halt a partition. */
+export const CLOCK_AHEAD_MS_MAX = 8_000;
 
 /** What a reader of the trace sees of a record; set by the cluster. */
 export type Describe = (topic: string, records: readonly NewRecord[]) => string;
@@ -33,7 +34,9 @@ export class SharedLog {
   readonly memory: MemoryLog;
   readonly journal = new Journal();
   readonly #rng: Prng;
-  readonly #aheadMs = new Map<string, number>();
+  #aheadMs = 0;
+  /** By `topic/partition`: how far its broker's clock is ahead of the others. */
+  readonly #skewsMs = new Map<string, number>();
   readonly #waiting = new Map<string, Set<() => void>>();
   #appendingTo = "";
   describe: Describe = () => "";
@@ -41,7 +44,7 @@ export class SharedLog {
   constructor(scheduler: Scheduler, rng: Prng) {
     this.scheduler = scheduler;
     this.#rng = rng;
-    const nowMs = (): number => scheduler.nowMs + (this.#aheadMs.get(this.#appendingTo) ?? 0);
+    const nowMs = (): number => scheduler.nowMs + this.#aheadMs + (this.#skewsMs.get(this.#appendingTo) ?? 0);
     this.memory = new MemoryLog({ nowMs, sleep: () => Promise.resolve() });
   }
 
@@ -50,11 +53,13 @@ export class SharedLog {
     return new SimLog(this, process);
   }
 
-  /** Moves the broker's clock of one partition ahead, by chance. */
-  jumpClock(topic: string, partition: number): void {
-    const at = `${topic}/${partition}`;
-    const ahead = (this.#aheadMs.get(at) ?? 0) + this.#rng.between(1, 3_000);
-    this.#aheadMs.set(at, Math.min(ahead, CLOCK_AHEAD_MS_MAX));
+  setSkew(topic: string, partition: number, ms: number): void {
+    this.#skewsMs.set(`${topic}/${partition}`, ms);
+  }
+
+  /** Moves the brokers' clocks ahead, by chance. */
+  jumpClock(): void {
+    this.#aheadMs = Math.min(this.#aheadMs + this.#rng.between(1, 3_000), CLOCK_AHEAD_MS_MAX);
   }
 
   async append(topic: string, partition: number, records: readonly NewRecord[]): Promise<Appended> {
