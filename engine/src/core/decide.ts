@@ -1,11 +1,16 @@
 /** Routes an input to the handler of its kind. Total: throws only on a broken invariant. */
+import type { Source } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Decision } from "./decision.js";
 import { Draft } from "./draft.js";
-import type { Input, Moment } from "./inputs.js";
+import { sourceOf, type Input, type Moment } from "./inputs.js";
+import { onListen, onUnlisten } from "./foreign/guest.js";
+import { onAnnounced, onAnswer } from "./foreign/host.js";
 import { onEvent } from "./match/event.js";
-import { onRegister, onRegistered } from "./route/registration.js";
+import { onLearn, onRegister, onRegistered } from "./route/registration.js";
+import { onSettled } from "./route/settle.js";
 import { onCancel } from "./run/cancel.js";
+import { markKey } from "./state/keys.js";
 import type { RowView } from "./state/view.js";
 import { onDeclined, onDelivered, onHeartbeat } from "./step/lease.js";
 import { onReport } from "./step/report.js";
@@ -13,8 +18,20 @@ import { onTimerDue } from "./timer/due.js";
 
 export function decide(view: RowView, input: Input, moment: Moment): Decision {
   const draft = new Draft(view, moment);
-  handle(draft, input);
+  const source = sourceOf(input);
+  if (source === null || takeOnce(draft, source)) handle(draft, input);
   return draft;
+}
+
+/** Effects come at least once, in order: what is at or below the source's mark was taken before. */
+function takeOnce(draft: Draft, source: Source): boolean {
+  const mark = draft.get(markKey(source.partition));
+  const isRepeat =
+    mark !== null && (source.offset < mark.offset || (source.offset === mark.offset && source.index <= mark.index));
+  if (isRepeat)
+    draft.reject("REPEATED_RECORD", `effect ${source.offset}.${source.index} of partition ${source.partition}`);
+  else draft.emit({ kind: "SourceMarkMoved", source });
+  return !isRepeat;
 }
 
 function handle(draft: Draft, input: Input): void {
@@ -32,7 +49,7 @@ function handle(draft: Draft, input: Input): void {
     case "advance":
       return draft.emit({ kind: "ClockAdvanced", ms: input.ms });
     case "register":
-      return onRegister(draft, input.config);
+      return onRegister(draft, input);
     case "registered":
       return onRegistered(draft, input);
     case "cancel":
@@ -41,6 +58,18 @@ function handle(draft: Draft, input: Input): void {
       return onLogic(draft, input.version);
     case "declined":
       return onDeclined(draft, input);
+    case "listen":
+      return onListen(draft, input);
+    case "unlisten":
+      return onUnlisten(draft, input);
+    case "answer":
+      return onAnswer(draft, input);
+    case "announced":
+      return onAnnounced(draft, input);
+    case "learn":
+      return onLearn(draft, input);
+    case "settled":
+      return onSettled(draft, input);
     case "timerDue":
       return onTimerDue(draft, input.timer);
     default:

@@ -2,15 +2,15 @@
  * A decision in the making: every change is applied at once to a scratch layer above the view, so that what follows in
  * the same decision sees it. The scratch is thrown away; the task applies the same changes to its overlay.
  */
-import { LIMITS, type Cause, type ErrorShape, type RowKind } from "@eddy/schemas";
+import { LIMITS, type Cause, type ErrorShape, type InboxRecord, type RowKind, type Source } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Change } from "./changes.js";
 import type { Decision } from "./decision.js";
 import type { Effect, Rejection } from "./effects.js";
 import { evolve } from "./evolve.js";
 import type { Moment } from "./inputs.js";
-import { FUNCTIONS_KEY, PARTITION_KEY, runKey, subscriptionKey, type RowKey } from "./state/keys.js";
-import type { IndexRange, Row, RowView, RowWriter } from "./state/view.js";
+import { FUNCTIONS_KEY, guestKey, PARTITION_KEY, runKey, subscriptionKey, type RowKey } from "./state/keys.js";
+import type { IndexRange, PastEvent, PastRange, Row, RowView, RowWriter } from "./state/view.js";
 
 export class Draft implements RowWriter, Decision {
   readonly changes: Change[] = [];
@@ -40,6 +40,10 @@ export class Draft implements RowWriter, Decision {
     return this.view.scanIndex(range);
   }
 
+  pastEvents(range: PastRange): readonly PastEvent[] {
+    return this.view.pastEvents(range);
+  }
+
   /** Records a fact; reads see it from here on. */
   emit(change: Change): void {
     this.changes.push(change);
@@ -53,15 +57,32 @@ export class Draft implements RowWriter, Decision {
   effect(effect: Effect): void {
     this.effects.push(effect);
   }
+  /** To an inbox, of another partition or this one; the source is that of this very effect. */
+  append(partition: number, make: (source: Source) => InboxRecord): void {
+    const { offset, index } = this.nextCause();
+    const source = { partition: this.moment.partition, offset, index };
+    this.effects.push({ kind: "AppendInbox", partition, record: make(source) });
+  }
   reject(code: Rejection["code"], detail: string): void {
     this.rejections.push({ code, detail });
   }
 
-  /** @throws InvariantViolation if there is no such run: callers know that it lives. */
+  /** @param runId or its base. @throws InvariantViolation if there is no such run: callers know that it lives. */
   run(runId: string): Row<"run"> {
     const run = this.get(runKey(runId));
     invariant(run !== null, "a live run has a row", { runId });
     return run;
+  }
+  /** The run of exactly this id; null where none lives, or one of another life. */
+  liveRun(runId: string): Row<"run"> | null {
+    const run = this.get(runKey(runId));
+    return run?.runId === runId ? run : null;
+  }
+  /** Callers know that it is here. */
+  guest(base: string): Row<"guest"> {
+    const guest = this.get(guestKey(base));
+    invariant(guest !== null, "a guest has a row", { base });
+    return guest;
   }
   functions(): Row<"functions"> {
     return functionsOf(this);

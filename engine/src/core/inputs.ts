@@ -1,5 +1,5 @@
 /** What reaches `decide`: a record of the inbox, or a timer that has come due. */
-import type { InboxRecord, Offset, RawTimeMs, StreamTimeMs } from "@eddy/schemas";
+import type { InboxRecord, Offset, RawTimeMs, Source, StreamTimeMs } from "@eddy/schemas";
 import type { Timer } from "./state/keys.js";
 
 export type Input = InboxRecord | { readonly kind: "timerDue"; readonly timer: Timer };
@@ -16,4 +16,10 @@ export interface Moment {
   readonly nowMs: StreamTimeMs;
   /** Highest append time up to this record. */
   readonly rawMs: RawTimeMs;
+}
+
+/** Records that a partition's effects wrote tell which one. */
+export function sourceOf(input: Input): Source | null {
+  if (input.kind === "event") return input.origin?.source ?? null;
+  return "source" in input ? input.source : null;
 }

@@ -2,18 +2,34 @@
  * What `decide` will read for an input. Each round names what the rows loaded so far make reachable: the run of a
  * report, then the keys it listens at, then the events kept there.
  */
-import { LIMITS, routeKeyOf, type InboxRecordOf, type RowKind, type StepReport } from "@eddy/schemas";
+import {
+  baseOfRun,
+  LIMITS,
+  listenRouteOf,
+  partitionOf,
+  routeKeyOf,
+  type InboxRecordOf,
+  type RowKind,
+  type StepReport,
+} from "@eddy/schemas";
 import { functionsOf, partitionRowOf } from "./draft.js";
-import type { Input, Moment } from "./inputs.js";
-import { isEligible } from "./match/lookback.js";
-import { eventPlanOf } from "./route/event-plan.js";
+import { announcedEvent } from "./foreign/host.js";
+import { sourceOf, type Input, type Moment } from "./inputs.js";
+import { beginningFor, listenerKey, type Beginning } from "./match/listeners.js";
+import { pastRange } from "./match/lookback.js";
+import { eventPlanOf, type EventRecord } from "./route/event-plan.js";
+import { newsRange } from "./route/offer.js";
+import { learningOf, numberingOf } from "./route/registration.js";
+import { listensAt } from "./run/lifecycle.js";
 import { stateBytes, takenBytes } from "./run/state-size.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
+  guestKey,
   idIndexKey,
   idsKey,
   keptEventKey,
+  markKey,
   PARTITION_KEY,
   runKey,
   subscriptionKey,
@@ -21,42 +37,56 @@ import {
   type Timer,
 } from "./state/keys.js";
 import { idBucketAt } from "./state/partition-appliers.js";
-import type { ReadRequest, Row, RowView } from "./state/view.js";
+import type { PastRange, ReadRequest, Row, RowView } from "./state/view.js";
 import { asCause, dueSweep, sweepRange } from "./step/lease.js";
 
 export function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
   const plan = new Plan(view, moment);
   if (plan.row(PARTITION_KEY) === undefined || plan.row(FUNCTIONS_KEY) === undefined) return plan.missing;
+  const source = sourceOf(input);
+  if (source !== null) plan.row(markKey(source.partition));
+  planInput(plan, input);
+  return plan.missing;
+}
+
+function planInput(plan: Plan, input: Input): void {
   switch (input.kind) {
     case "event":
-      planEvent(plan, input);
-      break;
+      return planEvent(plan, input);
     case "report":
-      planReport(plan, input.report);
-      break;
+      return planReport(plan, input.report);
     case "delivered":
       plan.row(deliveryKey(input.app));
-      break;
+      return;
     case "heartbeat":
       for (const { runId } of input.running) plan.row(runKey(runId));
-      break;
+      return;
     case "declined":
       plan.row(runKey(input.runId));
-      break;
+      return;
     case "cancel":
-      plan.ending(input.runId);
-      break;
+      return plan.ending(baseOfRun(input.runId));
+    case "listen":
+      return planListen(plan, input);
+    case "unlisten":
+    case "answer":
+      return plan.ending(input.base);
+    case "announced":
+      if (input.event !== null) planEvent(plan, announcedEvent(input, input.event));
+      plan.row(runKey(input.base));
+      return;
     case "timerDue":
-      planTimer(plan, input.timer);
-      break;
+      return planTimer(plan, input.timer);
+    case "register":
+    case "learn":
+    case "registered":
+      return planNews(plan, input);
     case "tick":
     case "advance":
-    case "register":
-    case "registered":
+    case "settled":
     case "logic":
-      break;
+      return;
   }
-  return plan.missing;
 }
 
 /** Collects what is not loaded yet; hands out what is. */
@@ -77,6 +107,9 @@ class Plan {
   }
   scan(range: Extract<ReadRequest, { kind: "scan" }>["range"]): readonly (readonly [string, string])[] {
     return this.#loaded({ kind: "scan", range }) ? this.view.scanIndex(range) : [];
+  }
+  past(range: PastRange): void {
+    this.#loaded({ kind: "past", range });
   }
   #loaded(request: ReadRequest): boolean {
     if (this.view.isLoaded(request)) return true;
@@ -99,64 +132,123 @@ class Plan {
     }
   }
 
-  /** What ending this run touches: its row, and where it listens. */
-  ending(runId: string): void {
-    const run = this.row(runKey(runId));
-    for (const { routeKey, chunk } of run?.subscriptions ?? []) {
+  /** What ends with this run or guest: its row, and where it listens. */
+  ending(base: string): void {
+    const listener = this.row<"run" | "guest">(listenerKey(base, this.moment));
+    for (const { routeKey, chunk } of listener?.subscriptions ?? []) {
       this.row(subscriptionKey(routeKey, 0));
       this.row(subscriptionKey(routeKey, chunk));
     }
   }
+
+  /** What a wait may find that came before it. */
+  lookingBack(routeKey: string, from: Beginning): void {
+    const head = this.row(subscriptionKey(routeKey, 0));
+    for (const { offset, atMs } of head?.kept ?? []) {
+      if (offset > from.offset && atMs >= from.atMs) this.row(keptEventKey(routeKey, offset));
+    }
+  }
 }
 
-function planEvent(plan: Plan, event: InboxRecordOf<"event">): void {
-  const { routeKeys, idKeys, candidates } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
+function planEvent(plan: Plan, event: EventRecord): void {
+  const { keys, idKeys, candidates, guests } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
   for (const idKey of idKeys) plan.index(idIndexKey(idKey));
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   const lastChunk = chunk + Math.ceil(idKeys.length / LIMITS.idsPerChunkMax);
   for (let at = chunk; at <= lastChunk; at++) plan.row(idsKey(event.idFrom, bucket, at));
   let endings = false;
-  for (const routeKey of routeKeys) if (planListeners(plan, event, routeKey)) endings = true;
+  for (const { routeKey } of keys) if (planListeners(plan, event, routeKey)) endings = true;
   const openings = new Map<string, number>();
-  for (const { runId, declared } of candidates) {
-    plan.row(runKey(runId));
+  const { partition } = plan.moment;
+  for (const { base, declared } of candidates) {
+    plan.row(runKey(base));
+    for (const { routeKey, partition: at } of declared) {
+      if (at === partition) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
+    }
+  }
+  for (const { base, declared } of guests) {
+    plan.ending(base);
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
 }
 
 /** @returns whether the event may end runs that listen here. */
-function planListeners(plan: Plan, event: InboxRecordOf<"event">, routeKey: string): boolean {
+function planListeners(plan: Plan, event: EventRecord, routeKey: string): boolean {
   const head = plan.row(subscriptionKey(routeKey, 0));
   if (head == null) return false;
-  const bytes = head.kept.reduce((sum, kept) => sum + kept.bytes, event.payload.length);
-  let endings = head.kept.length >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax;
+  let endings = false;
   for (let chunk = 0; chunk <= head.tail; chunk++) {
-    for (const { runId, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
+    for (const { base, purpose } of plan.row(subscriptionKey(routeKey, chunk))?.entries ?? []) {
       if (purpose === "cancel") endings = true;
-      const run = plan.row(runKey(runId));
-      if (endings || (run != null && mayGrowTooLarge(run, event))) plan.ending(runId);
+      const key = listenerKey(base, plan.moment);
+      const listener = plan.row<"run" | "guest">(key);
+      const grows = listener != null && "memo" in listener && mayGrowTooLarge(listener, event);
+      if (endings || grows) plan.ending(base);
     }
   }
   return endings;
 }
 
 /** Then the event ends the run. */
-function mayGrowTooLarge(run: Row<"run">, event: InboxRecordOf<"event">): boolean {
+function mayGrowTooLarge(run: Row<"run">, event: EventRecord): boolean {
   return stateBytes(run) + takenBytes(event) > LIMITS.runStateBytesMax;
 }
 
 function planReport(plan: Plan, report: StepReport): void {
-  plan.ending(report.runId);
+  plan.ending(baseOfRun(report.runId));
   const run = plan.row(runKey(report.runId));
   if (run == null) return;
+  const { moment } = plan;
   for (const op of report.ops) {
     if (op.kind !== "waitRequested" || op.value === null) continue;
-    const routeKey = routeKeyOf(op.event, op.match, op.value);
+    if (partitionOf(op.value, moment.partitions) !== moment.partition) continue;
+    const routeKey = routeKeyOf(op.event, listenRouteOf(op).path, op.value);
     plan.opening(routeKey, 1, false);
-    const head = plan.row(subscriptionKey(routeKey, 0));
-    for (const kept of head?.kept ?? []) if (isEligible(run, kept)) plan.row(keptEventKey(routeKey, kept.offset));
+    plan.lookingBack(routeKey, beginningFor(run, op.since, moment));
+    if (!listensAt(run, routeKey)) plan.past(pastRange(plan.view, moment, op.event, beginningFor(run, "mark", moment)));
   }
+}
+
+function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordOf<"listen">): void {
+  plan.ending(base);
+  const guest = plan.row(guestKey(base));
+  if (guest === undefined) return;
+  const { view, moment } = plan;
+  const openings = new Map<string, number>();
+  const isOpen = (purpose: "wait" | "cancel", routeKey: string): boolean =>
+    guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
+  const startOf = (atMs: number): Beginning => ({ offset: guest?.fromOffset ?? -1, atMs });
+  for (const { event, path, value } of rules) {
+    const routeKey = routeKeyOf(event, path, value);
+    if (isOpen("cancel", routeKey)) continue;
+    openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
+    plan.past(pastRange(view, moment, event, { offset: -1, atMs: guest?.startedAtMs ?? startedAtMs }));
+  }
+  if (wait !== null) {
+    const { event, path, value, fromMs } = wait;
+    const routeKey = routeKeyOf(event, path, value);
+    plan.lookingBack(routeKey, startOf(fromMs));
+    if (!isOpen("wait", routeKey)) {
+      openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
+      plan.past(pastRange(view, moment, event, startOf(fromMs)));
+    }
+  }
+  for (const [routeKey, count] of openings) plan.opening(routeKey, count, false);
+}
+
+/** Paths that were not routed before: the partition reads what it has of them. */
+function planNews(plan: Plan, record: InboxRecordOf<"register" | "learn" | "registered">): void {
+  const { view, moment } = plan;
+  const range = newsRange(view, newsOf(plan, record), moment);
+  if (range !== null) plan.past(range);
+}
+
+function newsOf({ view, moment }: Plan, record: InboxRecordOf<"register" | "learn" | "registered">) {
+  if (record.kind === "registered") return record.news;
+  if (moment.partition !== 0) return [];
+  const numbering = record.kind === "register" ? numberingOf(view, record, moment) : learningOf(view, record);
+  return numbering === null || numbering === "too many" ? [] : numbering.news;
 }
 
 function planTimer(plan: Plan, { target, dueAtMs }: Timer): void {
@@ -171,8 +263,13 @@ function planTimer(plan: Plan, { target, dueAtMs }: Timer): void {
       for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
       return;
     }
+    case "guest":
+      plan.row(guestKey(target.base));
+      return;
     case "ids":
       plan.row(target.key);
+      return;
+    case "settle":
       return;
   }
 }

@@ -1,69 +1,138 @@
 /**
- * An event has reached one of its partitions: cancel the runs that are older than it, resolve waits, keep it for waits
- * that may still come, start new runs; in this order (DESIGN.md section 7).
+ * An event has reached one of its partitions: repeat it to the others, cancel the runs that are older than it, resolve
+ * waits, keep it for waits that may still come, start runs; in this order (DESIGN.md section 7).
  */
-import type { InboxRecordOf } from "@eddy/schemas";
+import { ID_WINDOW_MS } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import { eventPlanOf } from "../route/event-plan.js";
+import { answer } from "../foreign/answer.js";
+import { endGuest, hearTrigger } from "../foreign/guest.js";
+import { eventPlanOf, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
-import { isInFlight } from "../run/lifecycle.js";
+import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
-import { stateTooLarge } from "../run/state-size.js";
-import { dispatch } from "../run/dispatch.js";
 import { idIndexKey, runKey } from "../state/keys.js";
-import type { Row } from "../state/view.js";
+import { isMet } from "./condition.js";
+import {
+  hasHad,
+  isTriggerOf,
+  listenerAt,
+  livesAt,
+  triggerFor,
+  type GuestWait,
+  type LiveListener,
+  type LocalWait,
+} from "./listeners.js";
 import { keepForLookback } from "./lookback.js";
 import { resolveWait } from "./waits.js";
 
-type EventRecord = InboxRecordOf<"event">;
+/** An event as it is matched. */
+interface Incoming {
+  readonly record: EventRecord;
+  readonly name: string;
+  readonly eventId: string;
+  /** Stream time: of the first copy, where this is a repeat or an offer. */
+  readonly atMs: number;
+  /** Did a sender write it here? Then its place in the log tells what is older. */
+  readonly isCopy: boolean;
+}
 
-export function onEvent(draft: Draft, event: EventRecord): void {
-  const { routeKeys, idKeys, candidates } = eventPlanOf(event, draft.functions(), draft.moment);
-  if (idKeys.some((idKey) => draft.hasIndex(idIndexKey(idKey)))) {
-    draft.reject("DUPLICATE_EVENT", `event ${event.id} was seen here before`);
+export function onEvent(draft: Draft, record: EventRecord): void {
+  const plan = eventPlanOf(record, draft.functions(), draft.moment);
+  const { origin, name, id: eventId } = record;
+  const isNew = (idKey: string): boolean => !draft.hasIndex(idIndexKey(idKey));
+  const fresh = plan.idKeys.filter(isNew);
+  if (fresh.length === 0 || (origin === null ? fresh.length < plan.idKeys.length : isTooOld(draft, record))) {
+    draft.reject("DUPLICATE_EVENT", `event ${eventId} was seen here before`);
     return;
   }
-  draft.emit({ kind: "EventRemembered", idClass: event.idFrom, idKeys, nowMs: draft.moment.nowMs });
+  const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
+  const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
+  const event = { record, name, eventId, atMs: origin?.atMs ?? draft.moment.nowMs, isCopy: origin === null };
+  draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, nowMs: draft.moment.nowMs });
+  if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
   for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey);
-  for (const routeKey of routeKeys) keepForLookback(draft, event, routeKey);
+  for (const routeKey of routeKeys) keepForLookback(draft, record, routeKey, event.atMs);
   for (const candidate of candidates) {
-    if (draft.get(runKey(candidate.runId)) === null) startRun(draft, candidate, event);
-    else draft.reject("DUPLICATE_RUN", `run ${candidate.runId} lives already`);
+    if (draft.get(runKey(candidate.base)) === null) startRun(draft, candidate, record, plan.values);
+    else draft.reject("DUPLICATE_RUN", `run ${candidate.base} lives already`);
+  }
+  for (const guest of plan.guests) hearTrigger(draft, guest, record);
+}
+
+/** The sender may have died between its copies, or have known fewer routes. */
+function repeat(draft: Draft, record: EventRecord, { others, values }: EventPlan): void {
+  const { version } = draft.functions();
+  for (const to of others) {
+    draft.append(to, (source) => ({
+      ...record,
+      values: values.map(([path, value]) => [path, value]),
+      version: Math.max(version, record.version),
+      origin: { as: "repeat", atMs: draft.moment.nowMs, source },
+    }));
   }
 }
 
-function cancelRuns(draft: Draft, event: EventRecord, routeKey: string): void {
-  for (const { runId, purpose } of draft.listeners(routeKey)) {
+/** Then its id may be forgotten here; its copy was in the log long ago. Offers come once. */
+function isTooOld(draft: Draft, { origin, idFrom }: EventRecord): boolean {
+  return origin?.as === "repeat" && draft.moment.nowMs - origin.atMs > ID_WINDOW_MS[idFrom];
+}
+
+function cancelRuns(draft: Draft, event: Incoming, routeKey: string): void {
+  for (const { base, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "cancel") continue;
-    const run = draft.get(runKey(runId));
-    if (run === null || isTrigger(run, event)) continue; // Cancelled by another key of this event; its own trigger.
-    const rule = run.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey);
-    if (rule === undefined || (rule.expiresAtMs !== null && draft.moment.nowMs >= rule.expiresAtMs)) continue;
-    endRun(draft, run, { kind: "cancelled", eventId: event.id, reason: `event ${event.name}` });
-  }
-}
-
-/** Ids are the senders': two events of different names may have the same. */
-function isTrigger(run: Row<"run">, event: EventRecord): boolean {
-  return run.event.id === event.id && run.event.name === event.name;
-}
-
-function resolveWaits(draft: Draft, event: EventRecord, routeKey: string): void {
-  for (const { runId, purpose } of draft.listeners(routeKey)) {
-    if (purpose !== "wait") continue;
-    const run = draft.get(runKey(runId));
-    if (run === null || run.taken.includes(event.id)) continue; // Ended, or served, by another key of this event.
-    const wait = run.pending.find((item) => item.kind === "wait" && item.routeKey === routeKey);
-    if (wait?.kind !== "wait") continue;
-    draft.emit({ kind: "PendingClosed", runId, no: wait.no });
-    const taken = { eventId: event.id, offset: draft.moment.offset, payload: event.payload };
-    resolveWait(draft, runId, wait.stepId, taken, false);
-    const error = stateTooLarge(draft.run(runId));
-    if (error !== null) {
-      endRun(draft, draft.run(runId), { kind: "failed", error });
-      continue;
+    const listener = listenerAt(draft, base, draft.moment);
+    if (listener === null || !cancels(listener, event, routeKey)) continue;
+    const { eventId, name } = event;
+    if (listener.of === "run") {
+      endRun(draft, listener.run, { kind: "cancelled", eventId, reason: `event ${name}` });
+    } else {
+      endGuest(draft, listener.guest, { kind: "cancelled", eventId, eventName: name });
     }
-    if (!isInFlight(draft.run(runId))) dispatch(draft, runId, "resume");
   }
+}
+
+function cancels(listener: LiveListener, event: Incoming, routeKey: string): boolean {
+  if (isTriggerOf(listener, event) || (!event.isCopy && listener.startedAtMs > event.atMs)) return false;
+  const rules = listener.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey)?.rules ?? [];
+  return rules.some(
+    (rule) =>
+      livesAt(rule, event.atMs) &&
+      isMet({ if: rule.if, trigger: triggerFor(listener, rule.given) }, event.record.payload),
+  );
+}
+
+function resolveWaits(draft: Draft, event: Incoming, routeKey: string): void {
+  for (const { base, purpose } of draft.listeners(routeKey)) {
+    if (purpose !== "wait") continue;
+    const listener = listenerAt(draft, base, draft.moment);
+    if (listener === null || hasHad(listener, event)) continue; // Ended, or served, by another key of this event.
+    if (listener.of === "run") {
+      const wait = listener.waits.find((open) => takes(listener, open, event, routeKey));
+      if (wait !== undefined) giveToRun(draft, listener.run.runId, wait, event);
+    } else {
+      const wait = listener.waits.find((open) => takes(listener, open, event, routeKey));
+      if (wait !== undefined) giveToGuest(draft, listener.guest.base, wait, event);
+    }
+  }
+}
+
+function takes(listener: LiveListener, wait: LocalWait | GuestWait, event: Incoming, routeKey: string): boolean {
+  if (wait.routeKey !== routeKey || event.atMs >= wait.deadlineMs) return false;
+  const given = "given" in wait ? wait.given : null;
+  return isMet({ if: wait.if, trigger: triggerFor(listener, given) }, event.record.payload);
+}
+
+function giveToRun(draft: Draft, runId: string, wait: LocalWait, { eventId, atMs, record }: Incoming): void {
+  draft.emit({ kind: "PendingClosed", runId, no: wait.no });
+  const to = { offset: draft.moment.offset, atMs };
+  resolveWait(draft, runId, wait.stepId, { eventId, payload: record.payload, fromLookback: false, to });
+  resume(draft, runId);
+}
+
+function giveToGuest(draft: Draft, base: string, { no }: GuestWait, { eventId, atMs, record }: Incoming): void {
+  draft.emit({ kind: "GuestWaitClosed", base, no });
+  draft.emit({ kind: "GuestTook", base, eventId });
+  const { payload } = record;
+  answer(draft, draft.guest(base), { kind: "resolved", no, eventId, payload, atMs, fromLookback: false });
 }

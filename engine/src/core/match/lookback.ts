@@ -1,81 +1,151 @@
 /**
- * Lookback (G9): while a run executes, events that it may still wait for are kept, from its mark on. Waits that are open
- * take events directly; runs that only sleep need none, because their mark moves when they wake.
+ * Lookback (G9): events that a run may still wait for are kept, from its mark on: while it executes, or waits for an event
+ * of another partition; for guests as long as they are here. Waits that are open take events directly.
+ *
+ * Kept events of a key are bounded. The oldest give way; a wait that would need one of those fails its run, loudly.
  */
-import { LIMITS, type InboxRecordOf } from "@eddy/schemas";
-import { engineError, type Draft } from "../draft.js";
-import { endRun } from "../run/end.js";
-import { isExecuting } from "../run/lifecycle.js";
-import { keptEventKey, runKey, subscriptionKey } from "../state/keys.js";
-import type { Row } from "../state/view.js";
-import type { TakenEvent } from "./waits.js";
+import { canonAt, LIMITS, PAST_MS_MAX, type ErrorShape, type InboxRecordOf, type KeptEventRow } from "@eddy/schemas";
+import { engineError, partitionRowOf, type Draft } from "../draft.js";
+import type { Moment } from "../inputs.js";
+import { keptEventKey, subscriptionKey } from "../state/keys.js";
+import type { PastEvent, PastRange, Row, RowView } from "../state/view.js";
+import { isMet, type Asked } from "./condition.js";
+import { isEligible, keepsFrom, listenerAt, type Beginning, type Heard, type LiveListener } from "./listeners.js";
+import { eventOf } from "./payload.js";
 
-/** The first kept event that the run may still take at this route key, by the order of the log; null if none. */
-export function findKept(draft: Draft, run: Row<"run">, routeKey: string): TakenEvent | null {
-  const head = draft.get(subscriptionKey(routeKey, 0));
-  const found = head?.kept.find((kept) => isEligible(run, kept));
-  if (found === undefined) return null;
-  const row = draft.get(keptEventKey(routeKey, found.offset));
-  return row === null ? null : { eventId: row.eventId, offset: found.offset, payload: row.payload };
+export interface TakenEvent extends Heard {
+  readonly payload: Uint8Array;
 }
 
-export function isEligible(run: Row<"run">, kept: { readonly offset: number; readonly eventId: string }): boolean {
-  return kept.offset > run.markOffset && !run.taken.includes(kept.eventId);
+/** A wait that looks for what came before it. */
+export interface Looking {
+  readonly event: string;
+  readonly listener: LiveListener;
+  readonly routeKey: string;
+  readonly from: Beginning;
+  readonly asked: Asked;
+  /** Stream time, exclusive. */
+  readonly untilMs: number;
 }
 
-/** Keeps the event if a run here may still wait for it; drops what no run can wait for any more. */
-export function keepForLookback(draft: Draft, event: InboxRecordOf<"event">, routeKey: string): void {
-  const needing = (): Row<"run">[] => runsThatMayWait(draft, routeKey);
-  let runs = needing();
-  if (runs.length === 0) {
-    trim(draft, routeKey, Infinity);
-    return;
+/** The first kept event that the wait may take, by the order of the log; null if none. */
+export function findKept(
+  draft: Draft,
+  { event, listener, routeKey, from, asked, untilMs }: Looking,
+): TakenEvent | null {
+  for (const { offset, eventId, atMs } of keptAt(draft, routeKey)) {
+    const heard = { name: event, offset, eventId, atMs };
+    if (atMs >= untilMs || !isEligible(from, listener, heard)) continue;
+    const row = draft.get(keptEventKey(routeKey, offset));
+    if (row !== null && isMet(asked, row.payload)) return { ...heard, payload: row.payload };
   }
-  if (!runs.some((run) => !run.taken.includes(event.id))) return;
-  trim(draft, routeKey, oldestMark(runs));
-  while (runs.length > 0 && isFull(draft, routeKey, event.payload.length)) {
-    const mark = oldestMark(runs);
-    for (const run of runs) if (run.markOffset === mark) failOverflow(draft, run, event.name);
-    runs = needing();
-    trim(draft, routeKey, runs.length === 0 ? Infinity : oldestMark(runs));
-  }
-  if (runs.length === 0) return;
-  const row = { eventId: event.id, atMs: draft.moment.nowMs, payload: event.payload };
-  draft.emit({ kind: "EventKept", routeKey, offset: draft.moment.offset, event: row });
+  return null;
 }
 
-function runsThatMayWait(draft: Draft, routeKey: string): Row<"run">[] {
-  const runs: Row<"run">[] = [];
-  for (const { runId, purpose } of draft.listeners(routeKey)) {
-    if (purpose !== "wait") continue;
-    const run = draft.get(runKey(runId));
-    if (run === null || !isExecuting(run)) continue;
-    if (run.pending.some((item) => item.kind === "wait" && item.routeKey === routeKey)) continue;
-    runs.push(run);
-  }
-  return runs;
+export function keptAt(rows: Pick<RowView, "get">, routeKey: string): Row<"subscription">["kept"] {
+  return rows.get(subscriptionKey(routeKey, 0))?.kept ?? [];
 }
 
-function oldestMark(runs: readonly Row<"run">[]): number {
-  return runs.reduce((min, run) => Math.min(min, run.markOffset), Infinity);
-}
-
-function trim(draft: Draft, routeKey: string, upToOffset: number): void {
-  const head = draft.get(subscriptionKey(routeKey, 0));
-  if (head?.kept.some((kept) => kept.offset <= upToOffset) === true) {
-    draft.emit({ kind: "KeptEventsTrimmed", routeKey, upToOffset });
-  }
-}
-
-function isFull(draft: Draft, routeKey: string, bytes: number): boolean {
-  const kept = draft.get(subscriptionKey(routeKey, 0))?.kept ?? [];
-  const size = kept.reduce((sum, event) => sum + event.bytes, bytes);
-  return kept.length >= LIMITS.keptEventsMax || size > LIMITS.keptBytesMax;
-}
-
-function failOverflow(draft: Draft, run: Row<"run">, eventName: string): void {
+/** @returns why the wait cannot be answered truly: something that it might have taken is gone. */
+export function overflowOf(draft: Draft, { event, routeKey, from }: Looking): ErrorShape | null {
+  const lost = draft.get(subscriptionKey(routeKey, 0))?.lost;
+  if (lost == null || lost.offset <= from.offset || lost.atMs < from.atMs) return null;
   const message =
-    `more than ${LIMITS.keptEventsMax} events or ${LIMITS.keptBytesMax} bytes of ${eventName} arrived for this run's ` +
-    "key while it was executing; a wait must take them sooner, or use a narrower match";
-  endRun(draft, run, { kind: "failed", error: engineError("KeptEventsOverflowError", message) });
+    `more than ${LIMITS.keptEventsMax} events or ${LIMITS.keptBytesMax} bytes of ${event} arrived for this run's ` +
+    "key before it waited for them; a wait must take them sooner, or use a narrower match";
+  return engineError("KeptEventsOverflowError", message);
+}
+
+/** Keeps the event if somebody here may still wait for it; drops what nobody can wait for any more. */
+export function keepForLookback(draft: Draft, event: InboxRecordOf<"event">, routeKey: string, atMs: number): void {
+  if (draft.get(subscriptionKey(routeKey, 0)) === null) return;
+  const heard = { name: event.name, offset: draft.moment.offset, eventId: event.id, atMs };
+  const needing = needingAt(draft, routeKey);
+  trim(draft, routeKey, needing);
+  if (!needing.some(({ listener, from }) => isEligible(from, listener, heard))) return;
+  keep(draft, routeKey, heard.offset, { eventId: event.id, atMs, payload: event.payload });
+}
+
+interface Need {
+  readonly listener: LiveListener;
+  readonly from: Beginning;
+}
+
+function needingAt(draft: Draft, routeKey: string): Need[] {
+  const needs: Need[] = [];
+  for (const { base, purpose } of draft.listeners(routeKey)) {
+    if (purpose !== "wait") continue;
+    const listener = listenerAt(draft, base, draft.moment);
+    const from = listener === null ? null : keepsFrom(listener, routeKey);
+    if (listener !== null && from !== null) needs.push({ listener, from });
+  }
+  return needs;
+}
+
+/** Events at the front that lie before all beginnings are of no use. */
+function trim(draft: Draft, routeKey: string, needs: readonly Need[]): void {
+  const offset = needs.reduce((min, { from }) => Math.min(min, from.offset), Infinity);
+  const atMs = needs.reduce((min, { from }) => Math.min(min, from.atMs), Infinity);
+  const kept = keptAt(draft, routeKey);
+  const first = kept.findIndex((event) => event.offset > offset && event.atMs >= atMs);
+  const count = first === -1 ? kept.length : first;
+  if (count > 0) draft.emit({ kind: "KeptEventsTrimmed", routeKey, count, lost: false });
+}
+
+function keep(draft: Draft, routeKey: string, offset: number, event: KeptEventRow): void {
+  const kept = keptAt(draft, routeKey);
+  let bytes = kept.reduce((sum, other) => sum + other.bytes, event.payload.length);
+  let count = 0;
+  while (count < kept.length && (kept.length - count >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax)) {
+    bytes -= kept[count]?.bytes ?? 0;
+    count += 1;
+  }
+  if (count > 0) draft.emit({ kind: "KeptEventsTrimmed", routeKey, count, lost: true });
+  draft.emit({ kind: "EventKept", routeKey, offset, event });
+}
+
+/** What a listener that comes late reads again of the partition's own inbox. `from.atMs` is stream time. */
+export function pastRange(rows: Pick<RowView, "get">, moment: Moment, eventName: string, from: Beginning): PastRange {
+  const { advanceMs } = partitionRowOf(rows);
+  const fromRawMs = Math.max(from.atMs - advanceMs, moment.rawMs - PAST_MS_MAX);
+  return { names: [eventName], fromRawMs, toOffset: moment.offset };
+}
+
+/** Where, and by which value, a late listener listens. */
+export interface LateKey {
+  readonly event: string;
+  readonly path: string;
+  readonly value: string;
+  readonly routeKey: string;
+}
+
+/** Events at the key that came before anybody listened for the run; the first of each id. */
+export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly TakenEvent[] {
+  const seen = new Set<string>();
+  const found: TakenEvent[] = [];
+  for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
+    const { id, payload } = past.record;
+    if (seen.has(id) || canonAt(withId(eventOf(payload), id), key.path) !== key.value) continue;
+    seen.add(id);
+    found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
+  }
+  return found;
+}
+
+function withId(event: unknown, id: string): unknown {
+  return typeof event === "object" && event !== null ? { ...event, id } : event;
+}
+
+/** Stream time of a past event: of its first copy, where it is a repeat or an offer. */
+export function timeOf(draft: Draft, { rawMs, advancedSinceMs, record }: PastEvent): number {
+  return record.origin?.atMs ?? rawMs + partitionRowOf(draft).advanceMs - advancedSinceMs;
+}
+
+/** Keeps what a late listener may take, as if it had listened from its beginning on. */
+export function keepPast(draft: Draft, key: LateKey, from: Beginning): void {
+  const kept = new Set(keptAt(draft, key.routeKey).map(({ offset }) => offset));
+  for (const { offset, eventId, atMs, payload } of pastAt(draft, key, from)) {
+    if (kept.has(offset) || offset <= from.offset || atMs < from.atMs) continue;
+    keep(draft, key.routeKey, offset, { eventId, atMs, payload });
+  }
 }

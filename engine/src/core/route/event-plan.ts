@@ -1,54 +1,86 @@
 /**
  * What an event means on this partition, as far as its values and the registered functions tell: the keys at which
- * somebody may listen, and the runs it may start. Hashing is the dear part, and a decision asks in several rounds, so
- * the answer is kept beside the record. A memo: it changes no answer.
+ * somebody may listen, the runs it may start, the runs of other partitions that it makes listen here. Hashing is the
+ * dear part, and a decision asks in several rounds, so the answer is kept beside the record. A memo: it changes no answer.
  */
 import {
   anchorPathOf,
   anchorValueOf,
   functionIdOf,
   ID_PATH,
+  listenRouteOf,
   matchValue,
+  matchValuesOf,
   partitionOf,
+  partitionsOf,
+  residualOf,
   routeKeyOf,
-  runIdOf,
+  runBaseOf,
   type FunctionConfig,
   type InboxRecordOf,
+  type MatchValues,
+  type RegisteredApp,
   type Timeout,
 } from "@eddy/schemas";
 import type { Moment } from "../inputs.js";
+import { eventOf } from "../match/payload.js";
 import type { Row } from "../state/view.js";
-import { triggeredBy } from "./triggers.js";
+import { isTriggered, learnedBy, routeOf, triggeredBy } from "./functions.js";
 
-type EventRecord = InboxRecordOf<"event">;
+export type EventRecord = InboxRecordOf<"event">;
 
-/** A subscription that a function declares, with the trigger's value filled in. */
-export interface Declared {
-  readonly purpose: "wait" | "cancel";
-  readonly match: string;
-  readonly value: string;
-  readonly routeKey: string;
-  /** Of a cancel rule; null: as long as the run. */
+/** A cancel rule as declared; its end depends on when it begins. */
+export interface DeclaredRule {
+  readonly if: string | null;
+  /** null: as long as the run. */
   readonly timeout: Timeout | null;
 }
 
-/** A run that the event starts here, unless it has already. */
+/** Where a function listens for a run, with the trigger's value filled in. */
+export interface Declared {
+  readonly purpose: "wait" | "cancel";
+  readonly event: string;
+  readonly path: string;
+  readonly value: string;
+  readonly routeKey: string;
+  readonly partition: number;
+  /** Of cancel rules: each of them cancels. */
+  readonly rules: readonly DeclaredRule[];
+  readonly fromTrigger: boolean;
+}
+
+/** A run that the event starts, here or elsewhere. */
 export interface Candidate {
-  readonly runId: string;
+  readonly base: string;
   readonly functionId: string;
-  readonly app: string;
+  readonly app: RegisteredApp;
   readonly fn: FunctionConfig;
   readonly anchor: string;
+  /** What makes its start known again. */
+  readonly idKey: string;
   readonly declared: readonly Declared[];
 }
 
+export interface Key {
+  readonly path: string;
+  readonly routeKey: string;
+  /** What makes a second copy the same event at this key. */
+  readonly idKey: string;
+}
+
 export interface EventPlan {
-  /** Route keys of the event's values on this partition, in the order of its values. */
-  readonly routeKeys: readonly string[];
-  /** What makes a second copy the same event: see `idKeysOf`. */
+  /** All values by the routes known here. */
+  readonly values: MatchValues;
+  /** Of the values on this partition, in their order. */
+  readonly keys: readonly Key[];
+  /** What makes a second copy the same event. Never empty, each once. */
   readonly idKeys: readonly string[];
-  /** In the order of apps and of functions within their app. */
+  /** Runs that live here, in the order of apps and of functions within their app. */
   readonly candidates: readonly Candidate[];
+  /** Runs of other partitions that listen here; in the same order. */
+  readonly guests: readonly (Candidate & { readonly partition: number })[];
+  /** Partitions that must have a copy, but for this one. */
+  readonly others: readonly number[];
 }
 
 interface Memo {
@@ -61,61 +93,120 @@ const memos = new WeakMap<EventRecord, Memo>();
 export function eventPlanOf(event: EventRecord, functions: Row<"functions">, moment: Moment): EventPlan {
   const memo = memos.get(event);
   if (memo !== undefined && memo.functions === functions && memo.partition === moment.partition) return memo.plan;
-  const here = event.values.filter(([, value]) => partitionOf(value, moment.partitions) === moment.partition);
-  const keyed = here.map(([path, value]) => ({ path, routeKey: routeKeyOf(event.name, path, value) }));
-  const plan = {
-    routeKeys: keyed.map((key) => key.routeKey),
-    idKeys: idKeysOf(event.id, keyed),
-    candidates: candidatesOf(event, functions, moment),
-  };
+  const plan = makePlan(event, functions, moment);
   memos.set(event, { functions, partition: moment.partition, plan });
   return plan;
 }
 
+function makePlan(event: EventRecord, functions: Row<"functions">, moment: Moment): EventPlan {
+  const { partition, partitions } = moment;
+  const values = valuesOf(event, functions);
+  const { paths } = routeOf(functions, event.name);
+  const keys = values.flatMap(([path, value]) => {
+    if (partitionOf(value, partitions) !== partition || (path === ID_PATH && !paths.includes(path))) return [];
+    const routeKey = routeKeyOf(event.name, path, value);
+    return [{ path, routeKey, idKey: path === ID_PATH ? event.id : `${routeKey}|${event.id}` }];
+  });
+  const isOffer = event.origin?.as === "offer";
+  const all = isOffer ? [] : triggeredRuns(event, functions, values, moment);
+  const candidates = all.filter((candidate) => partitionOf(candidate.anchor, partitions) === partition);
+  const guests = all.flatMap((candidate) => {
+    const at = partitionOf(candidate.anchor, partitions);
+    const declared = candidate.declared.filter((listen) => listen.partition === partition);
+    return at === partition || declared.length === 0 ? [] : [{ ...candidate, declared, partition: at }];
+  });
+  return {
+    values,
+    keys,
+    idKeys: idKeysOf(event.id, keys, candidates),
+    candidates,
+    guests,
+    others: isOffer
+      ? []
+      : partitionsOf(values, routeOf(functions, event.name), partitions).filter((p) => p !== partition),
+  };
+}
+
+/** A sender whose view was older than what is registered here may have left out values. An offer has but the new ones. */
+function valuesOf(event: EventRecord, functions: Row<"functions">): MatchValues {
+  if (event.version >= functions.version || event.origin?.as === "offer") return event.values;
+  const body = eventOf(event.payload);
+  const route = routeOf(functions, event.name);
+  const known = new Set(event.values.map(([path]) => path));
+  const more = matchValuesOf({ ...(body as object), id: event.id }, route).filter(([path]) => !known.has(path));
+  return more.length === 0 ? event.values : [...event.values, ...more].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /**
  * An event is known again by its id with each match value of this partition: the same id with other match values is
- * another event. Without match values here, the id alone counts.
+ * another event. The id alone counts without match values here, and for those who listen, or whose run is placed, by it.
  */
-function idKeysOf(id: string, keyed: readonly { path: string; routeKey: string }[]): readonly string[] {
-  const matched = keyed.filter(({ path }) => path !== ID_PATH);
-  return matched.length === 0 ? [id] : matched.map(({ routeKey }) => `${routeKey}|${id}`);
+function idKeysOf(id: string, keys: readonly Key[], candidates: readonly Candidate[]): readonly string[] {
+  const matched = keys.map(({ idKey }) => idKey);
+  return [...new Set([...(matched.length === 0 ? [id] : matched), ...candidates.map(({ idKey }) => idKey)])];
 }
 
-function candidatesOf(event: EventRecord, functions: Row<"functions">, moment: Moment): readonly Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const { app, fn } of triggeredBy(functions, event.name)) {
-    const anchor = anchorValueOf(event.values, anchorPathOf(fn));
-    if (partitionOf(anchor, moment.partitions) !== moment.partition) continue;
-    const functionId = functionIdOf(app, fn.id);
-    const runId = runIdOf(functionId, event.id, anchor);
-    candidates.push({ runId, functionId, app, fn, anchor, declared: declaredBy(fn, event) });
+function triggeredRuns(
+  event: EventRecord,
+  functions: Row<"functions">,
+  values: MatchValues,
+  { partitions }: Moment,
+): readonly Candidate[] {
+  const runs: Candidate[] = [];
+  for (const triggered of triggeredBy(functions, event.name)) {
+    if (!isTriggered(triggered, () => eventOf(event.payload))) continue;
+    const { app, fn } = triggered;
+    const path = anchorPathOf(fn);
+    const anchor = anchorValueOf(values, path);
+    const functionId = functionIdOf(app.app, fn.id);
+    const isById = path === ID_PATH || matchValue(values, path) === null;
+    runs.push({
+      base: runBaseOf({ functionId, eventName: event.name, eventId: event.id, anchorValue: anchor }),
+      functionId,
+      app,
+      fn,
+      anchor,
+      idKey: isById ? event.id : `${routeKeyOf(event.name, path, anchor)}|${event.id}`,
+      declared: declaredBy(app, fn, values, partitions),
+    });
   }
-  return candidates;
+  return runs;
 }
 
-/**
- * Cancel rules and waits of a function. Where two say the same, the first stands for both, with the longer timeout.
- * Those at paths where the trigger has no value match nothing and are left out.
- */
-function declaredBy(fn: FunctionConfig, event: EventRecord): readonly Declared[] {
+/** Cancel rules and waits of a function, those at one key together. Where the trigger has no value, nothing matches. */
+function declaredBy(
+  app: RegisteredApp,
+  fn: FunctionConfig,
+  values: MatchValues,
+  partitions: number,
+): readonly Declared[] {
   const found = new Map<string, Declared>();
-  const add = (purpose: Declared["purpose"], name: string, match: string, timeout: Timeout | null): void => {
-    const value = matchValue(event.values, match);
+  const add = (listen: Pick<Declared, "purpose" | "event" | "path" | "rules" | "fromTrigger">, of: string): void => {
+    const value = matchValue(values, of);
     if (value === null) return;
-    const routeKey = routeKeyOf(name, match, value);
-    const known = found.get(`${purpose}|${routeKey}`);
-    const longer = known === undefined ? timeout : longerOf(known.timeout, timeout);
-    found.set(`${purpose}|${routeKey}`, { purpose, match, value, routeKey, timeout: longer });
+    const routeKey = routeKeyOf(listen.event, listen.path, value);
+    const key = `${listen.purpose}|${routeKey}`;
+    const known = found.get(key);
+    found.set(key, {
+      ...listen,
+      value,
+      routeKey,
+      partition: partitionOf(value, partitions),
+      rules: [...(known?.rules ?? []), ...listen.rules],
+      fromTrigger: listen.fromTrigger || known?.fromTrigger === true,
+    });
   };
-  for (const rule of fn.cancelOn) add("cancel", rule.event, rule.match, rule.timeout);
-  for (const wait of fn.waits) add("wait", wait.event, wait.match, null);
+  for (const rule of fn.cancelOn) {
+    const { path, of } = listenRouteOf(rule);
+    const rules = [{ if: residualOf(rule), timeout: rule.timeout }];
+    add({ purpose: "cancel", event: rule.event, path, rules, fromTrigger: false }, of);
+  }
+  for (const wait of fn.waits) {
+    const { path, of } = listenRouteOf(wait);
+    add({ purpose: "wait", event: wait.event, path, rules: [], fromTrigger: wait.since === "trigger" }, of);
+  }
+  for (const { event, path, of } of learnedBy(app, fn.id)) {
+    if (of !== null) add({ purpose: "wait", event, path, rules: [], fromTrigger: false }, of);
+  }
   return [...found.values()];
-}
-
-/** A length and a point in time cannot be compared without a clock: then the first stands. */
-function longerOf(a: Timeout | null, b: Timeout | null): Timeout | null {
-  if (a === null || b === null) return null;
-  if ("ms" in a && "ms" in b) return a.ms >= b.ms ? a : b;
-  if ("atMs" in a && "atMs" in b) return a.atMs >= b.atMs ? a : b;
-  return a;
 }

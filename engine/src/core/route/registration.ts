@@ -1,49 +1,130 @@
-/** Registrations: inbox 0 numbers them, every partition applies them in that order. */
+/**
+ * Registrations: inbox 0 numbers them and applies each as it does, every other partition applies them in that order. A
+ * wait that nobody declared is registered likewise: from then on its function has it declared.
+ */
 import {
   configDigest,
   LIMITS,
-  type AppConfig,
-  type DeclaredWait,
-  type FunctionConfig,
+  listenRouteOf,
+  partitionOfShard,
+  shardOfRun,
   type InboxRecordOf,
+  type LearnedWait,
+  type ListenedPath,
   type RegisteredApp,
 } from "@eddy/schemas";
-import { partitionRowOf, type Draft } from "../draft.js";
+import { engineError, functionsOf, partitionRowOf, type Draft } from "../draft.js";
+import type { Moment } from "../inputs.js";
 import { utf8Bytes } from "../utf8.js";
+import { isRouted, listenedBy } from "./functions.js";
+import { offerPast } from "./offer.js";
+import type { Row, RowView } from "../state/view.js";
 
-export function onRegister(draft: Draft, { app, functions }: AppConfig): void {
-  const { partition, partitions } = draft.moment;
-  if (partition !== 0) {
-    draft.reject("NOT_INBOX_ZERO", `registrations go to inbox 0, this is ${partition}`);
-    return;
-  }
-  const { apps } = draft.functions();
-  const version = draft.partitionRow().registrations + 1;
-  const retired = retiredBy(
-    apps.find((known) => known.app === app),
+type News = InboxRecordOf<"registered">["news"];
+
+/** A registration that inbox 0 is about to number. */
+export interface Numbering {
+  readonly config: RegisteredApp;
+  readonly news: News;
+  readonly settleMs: number;
+}
+
+export function onRegister(draft: Draft, record: InboxRecordOf<"register">): void {
+  if (draft.moment.partition !== 0) return notInboxZero(draft, "registrations go to inbox 0");
+  const numbering = numberingOf(draft, record, draft.moment);
+  const problem = fullness(draft.functions(), numbering.config);
+  if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
+  number(draft, numbering);
+}
+
+/** @param rows of partition 0. */
+export function numberingOf(
+  rows: Pick<RowView, "get">,
+  { config: { app, functions }, settleMs }: InboxRecordOf<"register">,
+  { nowMs }: Moment,
+): Numbering {
+  const known = functionsOf(rows);
+  const former = known.apps.find((other) => other.app === app);
+  const learned = (former?.learned ?? []).filter(({ functionId }) => functions.some(({ id }) => id === functionId));
+  const config = {
+    app,
+    version: partitionRowOf(rows).registrations + 1,
+    digest: configDigest(app, functions),
     functions,
-  );
-  const config: RegisteredApp = { app, version, digest: configDigest(app, functions), functions, retired };
-  if (isFull(draft, config)) return;
-  draft.emit({ kind: "RegistrationNumbered", version });
-  draft.effect({ kind: "PublishRegistry", key: `app/${app}`, entry: { kind: "app", config } });
+    learned,
+    retired: retiredBy(former, { functions, learned }),
+  };
+  // A run of the new functions cannot have begun before now.
+  const news = listenedBy(config).filter((listened) => !isRouted(known, listened));
+  return { config, news: news.map((listened) => ({ ...listened, sinceMs: nowMs })), settleMs };
+}
+
+export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
+  if (draft.moment.partition !== 0) return notInboxZero(draft, "what is learned goes to inbox 0");
+  const numbering = learningOf(draft, record);
+  if (numbering === null) return draft.reject("STALE_REGISTRATION", `${record.wait.event} is registered already`);
+  const tooMany = numbering === "too many";
+  const problem = tooMany ? null : fullness(draft.functions(), numbering.config);
+  if (!tooMany && problem === null) return number(draft, numbering);
+  const message =
+    problem ??
+    `the runs of ${record.app} wait for more than ${LIMITS.learnedWaitsPerAppMax} kinds of events that its functions have ` +
+      "not declared; declare them in the waits option, or use fewer event names";
+  draft.reject("REGISTRY_FULL", message);
+  const { base } = record;
+  draft.append(partitionOfShard(shardOfRun(base), draft.moment.partitions), (source) => ({
+    kind: "answer",
+    base,
+    runId: null,
+    answer: { kind: "failed", error: engineError("UndeclaredWaitError", message) },
+    source,
+  }));
+}
+
+/** @param rows of partition 0. @returns null where there is nothing to be learned. */
+export function learningOf(
+  rows: Pick<RowView, "get">,
+  { app: name, wait, sinceMs, settleMs }: InboxRecordOf<"learn">,
+): Numbering | "too many" | null {
+  const known = functionsOf(rows);
+  const app = known.apps.find((other) => other.app === name);
+  if (app === undefined) return null; // Its runs came from somewhere: bogus.
+  const isKnown = app.learned.some((other) => isSame(other, wait));
+  const routed = isRouted(known, wait);
+  if (isKnown && routed) return null;
+  if (!isKnown && app.learned.length >= LIMITS.learnedWaitsPerAppMax) return "too many";
+  const { functionId, event, path, of } = wait;
+  const config = {
+    ...app,
+    version: partitionRowOf(rows).registrations + 1,
+    learned: isKnown ? app.learned : [...app.learned, { functionId, event, path, of }],
+  };
+  return { config, news: routed ? [] : [{ event, path, sinceMs }], settleMs };
+}
+
+function isSame(a: LearnedWait, b: LearnedWait): boolean {
+  return a.functionId === b.functionId && a.event === b.event && a.path === b.path && a.of === b.of;
+}
+
+function number(draft: Draft, { config, news, settleMs }: Numbering): void {
+  const { partition, partitions } = draft.moment;
+  draft.emit({ kind: "RegistrationNumbered", version: config.version });
+  draft.effect({ kind: "PublishRegistry", key: `app/${config.app}`, entry: { kind: "app", config } });
   for (let to = 0; to < partitions; to++) {
-    const { offset, index } = draft.nextCause();
-    const record = { kind: "registered" as const, config, source: { partition, offset, index } };
-    draft.effect({ kind: "AppendInbox", partition: to, record });
+    if (to !== partition) draft.append(to, (source) => ({ kind: "registered", config, news, settleMs, source }));
   }
+  apply(draft, { config, news, settleMs });
 }
 
 /** What runs of the former registrations listen to and the new one does not: such runs go on, and so do their routes. */
-function retiredBy(former: RegisteredApp | undefined, functions: readonly FunctionConfig[]): DeclaredWait[] {
-  const listens = (fns: readonly FunctionConfig[]): DeclaredWait[] =>
-    fns.flatMap((fn) => [...fn.cancelOn, ...fn.waits].map(({ event, match }) => ({ event, match })));
-  const now = new Set(listens(functions).map(({ event, match }) => `${event}\n${match}`));
-  const retired = new Map<string, DeclaredWait>();
-  for (const wait of [...listens(former?.functions ?? []), ...(former?.retired ?? [])]) {
-    const key = `${wait.event}\n${wait.match}`;
-    if (!now.has(key)) retired.set(key, wait);
-  }
+function retiredBy(
+  former: RegisteredApp | undefined,
+  now: Pick<RegisteredApp, "functions" | "learned">,
+): ListenedPath[] {
+  const keyOf = ({ event, path }: ListenedPath): string => `${event}\n${path}`;
+  const listened = new Set(listenedBy(now).map(keyOf));
+  const before = former === undefined ? [] : [...listenedBy(former), ...former.retired];
+  const retired = new Map(before.filter((l) => !listened.has(keyOf(l))).map((l) => [keyOf(l), l]));
   return [...retired.values()].slice(0, LIMITS.retiredWaitsMax);
 }
 
@@ -56,41 +137,47 @@ function registeredBytes(config: RegisteredApp): number {
   return bytes;
 }
 
-/** All apps are one row. @returns true where there is no room: the registration is refused. */
-function isFull(draft: Draft, config: RegisteredApp): boolean {
-  const others = draft.functions().apps.filter((known) => known.app !== config.app);
+/** All apps are one row. @returns why there is no room for this one; null where there is. */
+function fullness({ apps }: Row<"functions">, config: RegisteredApp): string | null {
+  const others = apps.filter((known) => known.app !== config.app);
   const bytes = others.reduce((sum, known) => sum + registeredBytes(known), registeredBytes(config));
-  if (bytes <= LIMITS.registryBytesMax) return false;
-  const detail = `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is `;
-  draft.reject("REGISTRY_FULL", detail + LIMITS.registryBytesMax);
-  return true;
+  if (bytes <= LIMITS.registryBytesMax) return null;
+  return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${LIMITS.registryBytesMax}`;
 }
 
-/** A repeat is known by its source mark and dropped. */
-export function onRegistered(draft: Draft, { config, source }: InboxRecordOf<"registered">): void {
-  if (source.partition !== 0) {
-    draft.reject("NOT_INBOX_ZERO", `registrations are numbered by inbox 0, this one by ${source.partition}`);
-    return;
-  }
-  const mark = partitionRowOf(draft).marks.find((m) => m.partition === source.partition);
-  const seen =
-    mark !== undefined &&
-    (source.offset < mark.offset || (source.offset === mark.offset && source.index <= mark.index));
-  if (seen) {
-    draft.reject("REPEATED_RECORD", `registration ${config.version} of ${config.app} was applied before`);
-    return;
-  }
-  draft.emit({ kind: "SourceMarkMoved", source });
+export function onRegistered(draft: Draft, { config, news, settleMs, source }: InboxRecordOf<"registered">): void {
+  if (source.partition !== 0) return notInboxZero(draft, "registrations are numbered by inbox 0");
   if (config.version <= draft.functions().version) {
-    draft.reject("STALE_REGISTRATION", `version ${config.version} is not above ${draft.functions().version}`);
-    return;
+    const detail = `version ${config.version} is not above ${draft.functions().version}`;
+    return draft.reject("STALE_REGISTRATION", detail);
   }
-  if (isFull(draft, config)) return;
-  draft.emit({ kind: "FunctionsRegistered", config });
-  const { partition } = draft.moment;
+  const problem = fullness(draft.functions(), config);
+  if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
+  apply(draft, { config, news, settleMs });
+}
+
+function apply(draft: Draft, { config, news, settleMs }: Numbering): void {
+  const { partition, partitions, rawMs } = draft.moment;
+  const { version } = config;
+  draft.emit({ kind: "FunctionsRegistered", config, settleMs });
   draft.effect({
     kind: "PublishRegistry",
     key: `applied/${partition}`,
-    entry: { kind: "applied", partition, version: config.version },
+    entry: { kind: "applied", partition, version },
   });
+  if (news.length === 0) return;
+  const routes = news.map(({ event, path }) => ({ event, path }));
+  draft.emit({ kind: "SettlingBegan", version, routes, partitions, sendAtMs: rawMs + settleMs });
+  offerPast(draft, news);
+}
+
+/** What a wait of a run is learned as. `of`: a constant is each run's own, but for lanes. */
+export function learnedWaitOf(functionId: string, listen: Parameters<typeof listenRouteOf>[0]): LearnedWait {
+  const { path, of } = listenRouteOf(listen);
+  const isConstant = of.startsWith("=") && of !== path;
+  return { functionId, event: listen.event, path, of: isConstant ? null : of };
+}
+
+function notInboxZero(draft: Draft, what: string): void {
+  draft.reject("NOT_INBOX_ZERO", `${what}, this is ${draft.moment.partition}`);
 }

@@ -1,11 +1,10 @@
 import type { InboxRecordOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import { runKey } from "../state/keys.js";
 import { endRun } from "./end.js";
 
 /** Somebody asked for a run to be cancelled. */
 export function onCancel(draft: Draft, { runId, reason }: InboxRecordOf<"cancel">): void {
-  const run = draft.get(runKey(runId));
+  const run = draft.liveRun(runId);
   if (run === null) draft.reject("RUN_FINISHED", `run ${runId} does not live here`);
   else endRun(draft, run, { kind: "cancelled", eventId: null, reason });
 }

@@ -28,6 +28,7 @@ export function dispatch(draft: Draft, runId: string, reason: DispatchReason): v
     memo: whole ? run.memo : run.memo.slice(run.invocation.memoSent).filter((entry) => entry.invocation !== no - 1),
     memoTotal: run.memo.length,
     pending: run.pending.flatMap((item) => (item.kind === "start" || item.stepId === null ? [] : [item.stepId])),
+    withdrawn: run.withdrawn,
   };
   draft.effect({ kind: "RequestStep", app: run.app, request });
   draft.emit({ kind: "InvocationDispatched", runId, no, cause });

@@ -1,6 +1,7 @@
 /** A run ends: nobody listens for it any more, its row goes, its history says how. */
-import type { ErrorShape, HistoryEntry } from "@eddy/schemas";
+import { baseOfRun, type ErrorShape, type HistoryEntry } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
+import { unlisten } from "../foreign/tell.js";
 import type { Row } from "../state/view.js";
 import { isInFlight } from "./lifecycle.js";
 
@@ -13,11 +14,12 @@ export type Ending =
 export function endRun(draft: Draft, run: Row<"run">, ending: Ending): void {
   const { runId, app } = run;
   for (const { purpose, routeKey } of run.subscriptions) {
-    draft.emit({ kind: "SubscriptionClosed", runId, purpose, routeKey });
+    draft.emit({ kind: "SubscriptionClosed", listener: { of: "run", base: baseOfRun(runId) }, purpose, routeKey });
   }
   draft.emit({ kind: "RunEnded", runId });
   draft.effect({ kind: "RecordHistory", entry: historyOf(run, ending, draft.moment.nowMs) });
   if (isInFlight(run)) draft.effect({ kind: "SendSignal", app, signal: { kind: "abort", runId } });
+  for (const { partition } of run.foreign) unlisten(draft, run, partition, null);
 }
 
 function historyOf({ runId, functionId }: Row<"run">, ending: Ending, atMs: number): HistoryEntry {

@@ -27,3 +27,8 @@ export function stateOf(run: Row<"run">): RunState {
   if (run.pending.some((item) => item.kind === "start")) return "delayed";
   return isExecuting(run) ? "backingOff" : "waiting";
 }
+
+/** Does it listen for waits at this key of its own partition? */
+export function listensAt({ subscriptions }: Row<"run">, routeKey: string): boolean {
+  return subscriptions.some((s) => s.purpose === "wait" && s.routeKey === routeKey);
+}

@@ -1,59 +1,89 @@
 /** A run begins: its row, its cancel rules, its interest in the events that its function may wait for. */
-import { partitionOf, type InboxRecordOf, type RunRow, type Timeout } from "@eddy/schemas";
+import { runIdAt, type MatchValues, type RunRow } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import type { Candidate } from "../route/event-plan.js";
+import { foreignOf, tellRules } from "../foreign/tell.js";
+import { keepPast, type LateKey } from "../match/lookback.js";
+import { beginningOf } from "../match/listeners.js";
+import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
+import type { Row } from "../state/view.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
-import { foreignKeyError } from "./foreign.js";
+import { expiryOf } from "./expiry.js";
 import { stateTooLarge } from "./state-size.js";
 import { openSubscription } from "./subscribe.js";
 
-export function startRun(draft: Draft, candidate: Candidate, event: InboxRecordOf<"event">): void {
-  const { nowMs, offset, partition, partitions } = draft.moment;
-  const { runId, functionId, app, fn, anchor } = candidate;
-  const run: RunRow = {
-    runId,
-    functionId,
-    app,
-    event: {
-      id: event.id,
-      name: event.name,
-      values: event.values.map(([path, value]) => [path, value]),
-      payload: event.payload,
-    },
-    anchor,
-    startedOffset: offset,
-    startedAtMs: nowMs,
-    markOffset: offset,
-    retries: fn.retries,
-    memo: [],
-    pending: [],
-    nextPendingNo: 0,
-    subscriptions: [],
-    attempts: [],
-    taken: [],
-    invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
-  };
+export function startRun(draft: Draft, candidate: Candidate, event: EventRecord, values: MatchValues): void {
+  const { nowMs } = draft.moment;
+  const run = newRun(draft, candidate, event, values);
+  const { runId, functionId } = run;
   draft.emit({ kind: "RunStarted", run });
   const dueAtMs = Math.max(nowMs, event.tsMs);
   const started = { runId, functionId, atMs: nowMs, eventId: event.id, eventName: event.name, dueAtMs };
   draft.effect({ kind: "RecordHistory", entry: { kind: "runStarted", ...started } });
   const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
-  for (const { purpose, match, value, routeKey, timeout } of candidate.declared) {
-    if (partitionOf(value, partitions) !== partition) {
-      endRun(draft, draft.run(runId), { kind: "failed", error: foreignKeyError(match) });
-      return;
-    }
-    const expiresAtMs = timeout === null ? null : expiryOf(timeout, nowMs);
-    if (expiresAtMs !== null && expiresAtMs <= nowMs) continue; // The rule is over before it begins.
-    if (!openSubscription(draft, runId, { purpose, routeKey, expiresAtMs })) return;
-  }
+  for (const listen of candidate.declared) if (!listenHere(draft, runId, listen)) return;
+  // The sender may not have known the function as it is registered here: then others may not have, either.
+  if (event.version < candidate.app.version) tellRules(draft, draft.run(runId), candidate.declared);
   if (dueAtMs > nowMs) draft.emit({ kind: "PendingOpened", runId, item: { kind: "start", no: 0, dueAtMs } });
   else dispatch(draft, runId, "start");
 }
 
-/** Until when a cancel rule acts, exclusive. No timer hangs on it, so it may be now. */
-function expiryOf(timeout: Timeout, nowMs: number): number {
-  return "ms" in timeout ? nowMs + timeout.ms : timeout.atMs;
+function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: MatchValues): RunRow {
+  const { nowMs, offset, partition } = draft.moment;
+  const { base, functionId, app, fn, anchor, declared } = candidate;
+  return {
+    runId: runIdAt(base, offset),
+    functionId,
+    app: app.app,
+    event: {
+      id: event.id,
+      name: event.name,
+      values: values.map(([path, value]) => [path, value]),
+      payload: event.payload,
+    },
+    anchor,
+    startedOffset: offset,
+    startedAtMs: nowMs,
+    mark: { offset, atMs: nowMs },
+    laterMark: null,
+    retries: fn.retries,
+    memo: [],
+    pending: [],
+    nextPendingNo: 0,
+    withdrawn: [],
+    subscriptions: [],
+    foreign: foreignOf(declared, partition).map((to) => ({ partition: to, heardAt: -1 })),
+    attempts: [],
+    taken: [],
+    invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
+  };
+}
+
+/** @returns false where the run has failed by it. */
+function listenHere(draft: Draft, runId: string, listen: Declared): boolean {
+  const { partition, nowMs } = draft.moment;
+  if (listen.partition !== partition) return true;
+  const { purpose, routeKey, fromTrigger } = listen;
+  const rules = listen.rules
+    .map((rule) => ({ if: rule.if, given: null, expiresAtMs: expiryOf(rule.timeout, nowMs) }))
+    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
+  if (purpose === "cancel" && rules.length === 0) return true; // They are over before they begin.
+  const error = openSubscription(draft, { of: "run", base: runId }, { purpose, routeKey, rules, fromTrigger });
+  if (error === null) return true;
+  endRun(draft, draft.run(runId), { kind: "failed", error });
+  return false;
+}
+
+/** A key where the run listens although its function did not declare it when it began. @returns false: it has failed. */
+export function listenLate(draft: Draft, run: Row<"run">, key: LateKey): boolean {
+  const { runId } = run;
+  const wanted = { purpose: "wait" as const, routeKey: key.routeKey, rules: [], fromTrigger: false };
+  const error = openSubscription(draft, { of: "run", base: runId }, wanted);
+  if (error !== null) {
+    endRun(draft, draft.run(runId), { kind: "failed", error });
+    return false;
+  }
+  keepPast(draft, key, beginningOf(run.mark));
+  return true;
 }

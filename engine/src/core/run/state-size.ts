@@ -3,7 +3,7 @@
  * topic, so both must stay below LIMITS.recordBytesMax whatever a user's code does. What is counted here is never less
  * than what the codec writes: texts that may be long are measured, short ones count as much as they can take.
  */
-import { LIMITS, type ErrorShape, type MemoEntry, type RunRow } from "@eddy/schemas";
+import { LIMITS, type ErrorShape, type MemoEntry, type PendingItem, type RunRow } from "@eddy/schemas";
 import { engineError } from "../draft.js";
 import type { Row } from "../state/view.js";
 import { UNIT_BYTES_MAX, utf8Bytes } from "../utf8.js";
@@ -28,12 +28,23 @@ export function carriedBytes({ event, memo }: Pick<RunRow, "event" | "memo">): n
 
 /** Bytes of the run's row, at most. */
 export function stateBytes(run: Row<"run">): number {
-  const { pending, subscriptions, attempts, taken } = run;
+  const { pending, subscriptions, attempts, taken, withdrawn, foreign } = run;
   let bytes = ROW_BYTES_MAX + carriedBytes(run) + keyBytes(run) + subscriptions.length * ITEM_BYTES_MAX;
-  for (const item of pending) bytes += ITEM_BYTES_MAX + (item.kind === "start" ? 0 : idBytes(item.stepId ?? ""));
+  for (const item of pending) bytes += pendingBytes(item);
+  for (const { rules } of subscriptions) for (const rule of rules) bytes += ITEM_BYTES_MAX + idBytes(rule.if ?? "");
+  for (const stepId of withdrawn) bytes += idBytes(stepId);
+  bytes += foreign.length * ITEM_BYTES_MAX;
   for (const [stepId] of attempts) bytes += ITEM_BYTES_MAX + idBytes(stepId);
   for (const eventId of taken) bytes += idBytes(eventId);
   return bytes;
+}
+
+function pendingBytes(item: PendingItem): number {
+  if (item.kind === "start") return ITEM_BYTES_MAX;
+  const bytes = ITEM_BYTES_MAX + idBytes(item.stepId ?? "");
+  if (item.kind !== "wait" && item.kind !== "foreignWait") return bytes;
+  const texts = [item.event, item.path, item.if ?? "", item.kind === "foreignWait" ? item.value : ""];
+  return texts.reduce((sum, text) => sum + idBytes(text), bytes);
 }
 
 /** By how much a run's row grows, at most, when a wait of it gets this event. */

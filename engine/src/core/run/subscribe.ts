@@ -1,22 +1,22 @@
-import { LIMITS } from "@eddy/schemas";
+import { baseOfRun, LIMITS, type ErrorShape, type Rule, type Subscription } from "@eddy/schemas";
+import type { Listener } from "../changes.js";
 import { engineError, type Draft } from "../draft.js";
 import { subscriptionKey } from "../state/keys.js";
-import { endRun } from "./end.js";
 
 interface Wanted {
-  readonly purpose: "wait" | "cancel";
+  readonly purpose: Subscription["purpose"];
   readonly routeKey: string;
-  readonly expiresAtMs: number | null;
+  readonly rules: readonly Rule[];
+  readonly fromTrigger: boolean;
 }
 
-/** @returns false if the key had no room left: then the run has failed and is gone. */
-export function openSubscription(draft: Draft, runId: string, { purpose, routeKey, expiresAtMs }: Wanted): boolean {
-  const head = draft.get(subscriptionKey(routeKey, 0));
+/** @param listener `base` may be a run's id. @returns why it cannot listen there: the key has no room left. Null: it does. */
+export function openSubscription(draft: Draft, listener: Listener, wanted: Wanted): ErrorShape | null {
+  const head = draft.get(subscriptionKey(wanted.routeKey, 0));
   if (head !== null && head.total >= LIMITS.subscriptionsPerKeyMax) {
     const message = `more than ${LIMITS.subscriptionsPerKeyMax} runs listen for the same event with the same value`;
-    endRun(draft, draft.run(runId), { kind: "failed", error: engineError("TooManySubscriptionsError", message) });
-    return false;
+    return engineError("TooManySubscriptionsError", message);
   }
-  draft.emit({ kind: "SubscriptionOpened", runId, purpose, routeKey, expiresAtMs });
-  return true;
+  draft.emit({ kind: "SubscriptionOpened", listener: { of: listener.of, base: baseOfRun(listener.base) }, ...wanted });
+  return null;
 }

@@ -36,6 +36,16 @@ function entriesOf(key: RowKey, row: Row | null, other: Row | null): Entries {
     if (first !== undefined) {
       addTimer(entries, { domain: "w", dueAtMs: first.dueAtMs, target: { kind: "sweep", app: key.slice(2) } });
     }
+  } else if (isKind(key, "guest")) {
+    const { base, waits } = row as Row<"guest">;
+    for (const { no, dueAtMs } of waits) {
+      addTimer(entries, { domain: "v", dueAtMs, target: { kind: "guest", base, no } });
+    }
+  } else if (isKind(key, "partition")) {
+    for (const { version, sendAtMs } of (row as Row<"partition">).settling) {
+      if (sendAtMs === null) continue;
+      addTimer(entries, { domain: "w", dueAtMs: sendAtMs, target: { kind: "settle", version } });
+    }
   } else if (isKind(key, "ids")) {
     const { ids, expiresAtMs } = row as Row<"ids">;
     addTimer(entries, { domain: "v", dueAtMs: expiresAtMs, target: { kind: "ids", key } });
@@ -52,7 +62,7 @@ function addTimer(entries: Entries, timer: Timer): void {
 function runEntries(row: Readonly<RunRow>, entries: Entries): void {
   const { runId } = row;
   for (const item of row.pending) {
-    if (item.kind === "retry" && item.isDue) continue;
+    if (item.kind === "foreignWait" || (item.kind === "retry" && item.isDue)) continue;
     const { no, dueAtMs } = item;
     addTimer(entries, { domain: "v", dueAtMs, target: { kind: "pending", runId, no } });
   }

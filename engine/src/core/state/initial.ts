@@ -7,7 +7,8 @@ export function initialPartitionRow(logicVersion: number): Row<"partition"> {
     logic: logicVersion,
     advanceMs: 0,
     registrations: 0,
-    marks: [],
+    settling: [],
+    settleMs: 0,
     ids: { generated: { ...empty }, user: { ...empty } },
   };
 }

@@ -4,16 +4,18 @@
  * rows (checkpointed)                           | indexes (derived from rows, local only)
  *  p                     partition              |  t|<effective domain>|<due>|<target>   timers, in firing order
  *  f                     functions              |  q|<app>|<offset>|<index>              requests in flight, by cause
- *  r|<run>               run                    |  x|<id key>                            remembered event ids
+ *  r|<base>              run                    |  x|<id key>                            remembered event ids
  *  s|<route>|<chunk>     subscriptions          |
  *  e|<route>|<offset>    kept event             | meta (checkpointed, not a row): m
  *  i|<class>|<bucket>|<chunk>  event ids        |
  *  d|<app>               delivery               |
+ *  g|<base>              guest                  |
+ *  k|<partition>         mark of a source       |
  *
  * Run ids and route keys start with their shard in three hex digits. Everything that is ever scanned in order is
  * ASCII of fixed width, so that text order equals byte order.
  */
-import type { RowKind } from "@eddy/schemas";
+import { baseOfRun, type RowKind } from "@eddy/schemas";
 
 declare const rowKind: unique symbol;
 /** A row key that knows the kind of its row. */
@@ -27,6 +29,8 @@ export const KIND_LETTERS = {
   keptEvent: "e",
   ids: "i",
   delivery: "d",
+  guest: "g",
+  mark: "k",
 } as const satisfies Record<RowKind, string>;
 
 const LETTER_KINDS = new Map<string, RowKind>(
@@ -40,7 +44,11 @@ const TIME_WIDTH = 16;
 export const META_KEY = "m";
 export const PARTITION_KEY = "p" as RowKey<"partition">;
 export const FUNCTIONS_KEY = "f" as RowKey<"functions">;
-export const runKey = (runId: string): RowKey<"run"> => `r|${runId}` as RowKey<"run">;
+/** @param runId or its base: one run of a base lives at a time. Whoever got the id from outside compares it with the row's. */
+export const runKey = (runId: string): RowKey<"run"> => `r|${baseOfRun(runId)}` as RowKey<"run">;
+export const guestKey = (base: string): RowKey<"guest"> => `g|${base}` as RowKey<"guest">;
+const PARTITION_WIDTH = 4;
+export const markKey = (partition: number): RowKey<"mark"> => `k|${pad(partition, PARTITION_WIDTH)}` as RowKey<"mark">;
 export const subscriptionKey = (routeKey: string, chunk: number): RowKey<"subscription"> =>
   `s|${routeKey}|${pad(chunk, 6)}` as RowKey<"subscription">;
 export const keptEventKey = (routeKey: string, offset: number): RowKey<"keptEvent"> =>
@@ -60,8 +68,8 @@ export function isKind<K extends RowKind>(key: RowKey, kind: K): key is RowKey<K
 }
 
 /**
- * Clock that a timer runs by: `v` stream time (sleeps, waits, retries, id windows), `w` raw append time (leases), which
- * a clock advance does not move.
+ * Clock that a timer runs by: `v` stream time (sleeps, waits, retries, id windows), `w` raw append time (leases, new
+ * routes), which a clock advance does not move.
  */
 export type TimerDomain = "v" | "w";
 
@@ -73,7 +81,11 @@ export type TimerTarget =
   /** The first sweep of an app's delivery row. */
   | { readonly kind: "sweep"; readonly app: string }
   /** The end of an id bucket. */
-  | { readonly kind: "ids"; readonly key: RowKey<"ids"> };
+  | { readonly kind: "ids"; readonly key: RowKey<"ids"> }
+  /** A wait of a run of another partition. */
+  | { readonly kind: "guest"; readonly base: string; readonly no: number }
+  /** The routes of a registration are settled here. */
+  | { readonly kind: "settle"; readonly version: number };
 
 export interface Timer {
   readonly domain: TimerDomain;
@@ -82,7 +94,7 @@ export interface Timer {
   readonly target: TimerTarget;
 }
 
-const TARGET_LETTERS = { pending: "r", lease: "l", sweep: "d", ids: "i" } as const;
+const TARGET_LETTERS = { pending: "r", lease: "l", sweep: "d", ids: "i", guest: "g", settle: "s" } as const;
 
 /** Index key of a timer. Text order is firing order within a domain: (due, kind, run, number). */
 export function timerKey(timer: Timer): string {
@@ -97,6 +109,10 @@ export function timerKey(timer: Timer): string {
       return head + target.app;
     case "ids":
       return head + target.key;
+    case "guest":
+      return `${head}${target.base}|${pad(target.no, 8)}`;
+    case "settle":
+      return head + pad(target.version, 12);
   }
 }
 
@@ -131,6 +147,12 @@ function parseTarget(letter: string, rest: string, key: string): TimerTarget {
       return { kind: "sweep", app: rest };
     case "i":
       return { kind: "ids", key: rest as RowKey<"ids"> };
+    case "g": {
+      const cut = rest.lastIndexOf("|");
+      return { kind: "guest", base: rest.slice(0, cut), no: Number(rest.slice(cut + 1)) };
+    }
+    case "s":
+      return { kind: "settle", version: Number(rest) };
     default:
       throw new Error(`not a timer key: ${key}`);
   }

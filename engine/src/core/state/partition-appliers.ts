@@ -2,7 +2,7 @@
 import { ID_BUCKET_MS, ID_WINDOW_MS, LIMITS, type PartitionRow } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
-import { deliveryKey, FUNCTIONS_KEY, idsKey, PARTITION_KEY } from "./keys.js";
+import { deliveryKey, FUNCTIONS_KEY, idsKey, markKey, PARTITION_KEY } from "./keys.js";
 import type { Row, RowWriter } from "./view.js";
 
 type PartitionChange =
@@ -12,6 +12,9 @@ type PartitionChange =
   | "DeliverySwept"
   | "RegistrationNumbered"
   | "FunctionsRegistered"
+  | "SettlingBegan"
+  | "SettledSent"
+  | "SettledHeard"
   | "SourceMarkMoved"
   | "ClockAdvanced"
   | "LogicChanged";
@@ -68,18 +71,38 @@ export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } 
   RegistrationNumbered: (rows, { version }) => {
     updatePartition(rows, () => ({ registrations: version }));
   },
-  FunctionsRegistered: (rows, { config }) => {
+  FunctionsRegistered: (rows, { config, settleMs }) => {
     const row = rows.get(FUNCTIONS_KEY);
     invariant(row !== null, "a partition has a functions row from its first takeover on");
     const apps = [...row.apps.filter((a) => a.app !== config.app), config].sort((a, b) => (a.app < b.app ? -1 : 1));
     rows.put(FUNCTIONS_KEY, { version: config.version, apps });
+    updatePartition(rows, () => ({ settleMs }));
   },
-  SourceMarkMoved: (rows, { source }) => {
-    updatePartition(rows, ({ marks }) => ({
-      marks: [...marks.filter((m) => m.partition !== source.partition), source].sort(
-        (a, b) => a.partition - b.partition,
-      ),
+  SettlingBegan: (rows, { version, routes, partitions, sendAtMs }) => {
+    updatePartition(rows, ({ settling }) => {
+      const early = settling.find((entry) => entry.version === version);
+      const missing = early?.missing ?? partitions;
+      const entry = { version, routes: routes.map(({ event, path }) => ({ event, path })), missing, sendAtMs };
+      return { settling: [...settling.filter((other) => other !== early), entry] };
+    });
+  },
+  SettledSent: (rows, { version }) => {
+    updatePartition(rows, ({ settling }) => ({
+      settling: settling.map((entry) => (entry.version === version ? { ...entry, sendAtMs: null } : entry)),
     }));
+  },
+  /** Another partition may be ahead of this one's own registration: then it is counted beforehand. */
+  SettledHeard: (rows, { version, partitions }) => {
+    updatePartition(rows, ({ settling }) => {
+      const known = settling.find((entry) => entry.version === version);
+      const entry = known ?? { version, routes: [], missing: partitions, sendAtMs: null };
+      const missing = entry.missing - 1;
+      const rest = settling.filter((other) => other !== known);
+      return { settling: missing === 0 ? rest : [...rest, { ...entry, missing }] };
+    });
+  },
+  SourceMarkMoved: (rows, { source: { partition, offset, index } }) => {
+    rows.put(markKey(partition), { offset, index });
   },
   ClockAdvanced: (rows, { ms }) => {
     updatePartition(rows, ({ advanceMs }) => ({ advanceMs: advanceMs + ms }));

@@ -1,5 +1,5 @@
 /** Facts about one run: its row. */
-import type { RunRow } from "@eddy/schemas";
+import type { Mark, RunRow } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { runKey } from "./keys.js";
@@ -10,9 +10,15 @@ type RunChange =
   | "StepSettled"
   | "PendingOpened"
   | "PendingClosed"
+  | "PendingPostponed"
+  | "StepWithdrawn"
+  | "StepWantedAgain"
+  | "ForeignAdded"
+  | "ForeignHeard"
   | "RetryCameDue"
   | "EventTaken"
   | "MarkMoved"
+  | "MarkPostponed"
   | "AttemptFailed"
   | "InvocationDispatched"
   | "InvocationEnded"
@@ -25,6 +31,10 @@ export function updateRun(rows: RowWriter, runId: string, update: (run: Row<"run
   const run = rows.get(key);
   invariant(run !== null, "a change names a live run", { runId });
   rows.put(key, { ...run, ...update(run) });
+}
+
+function later(a: Mark, b: Mark): Mark {
+  return { offset: Math.max(a.offset, b.offset), atMs: Math.max(a.atMs, b.atMs) };
 }
 
 export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
@@ -44,6 +54,25 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
   PendingClosed: (rows, { runId, no }) => {
     updateRun(rows, runId, ({ pending }) => ({ pending: pending.filter((item) => item.no !== no) }));
   },
+  PendingPostponed: (rows, { runId, no, dueAtMs }) => {
+    updateRun(rows, runId, ({ pending }) => ({
+      pending: pending.map((item) => (item.no === no && item.kind === "wait" ? { ...item, dueAtMs } : item)),
+    }));
+  },
+  StepWithdrawn: (rows, { runId, stepId }) => {
+    updateRun(rows, runId, ({ withdrawn }) => ({ withdrawn: [...withdrawn, stepId] }));
+  },
+  StepWantedAgain: (rows, { runId, stepId }) => {
+    updateRun(rows, runId, ({ withdrawn }) => ({ withdrawn: withdrawn.filter((id) => id !== stepId) }));
+  },
+  ForeignAdded: (rows, { runId, partition }) => {
+    updateRun(rows, runId, ({ foreign }) => ({ foreign: [...foreign, { partition, heardAt: -1 }] }));
+  },
+  ForeignHeard: (rows, { runId, partition, at }) => {
+    updateRun(rows, runId, ({ foreign }) => ({
+      foreign: foreign.map((f) => (f.partition === partition ? { partition, heardAt: Math.max(f.heardAt, at) } : f)),
+    }));
+  },
   RetryCameDue: (rows, { runId, no }) => {
     updateRun(rows, runId, ({ pending }) => ({
       pending: pending.map((item) => (item.no === no && item.kind === "retry" ? { ...item, isDue: true } : item)),
@@ -52,8 +81,11 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
   EventTaken: (rows, { runId, eventId }) => {
     updateRun(rows, runId, ({ taken }) => ({ taken: [...taken, eventId] }));
   },
-  MarkMoved: (rows, { runId, toOffset }) => {
-    updateRun(rows, runId, ({ markOffset }) => ({ markOffset: Math.max(markOffset, toOffset) }));
+  MarkMoved: (rows, { runId, to }) => {
+    updateRun(rows, runId, ({ mark }) => ({ mark: later(mark, to), laterMark: null }));
+  },
+  MarkPostponed: (rows, { runId, to }) => {
+    updateRun(rows, runId, ({ laterMark }) => ({ laterMark: laterMark === null ? to : later(laterMark, to) }));
   },
   AttemptFailed: (rows, { runId, stepId, attempts: count }) => {
     updateRun(rows, runId, ({ attempts }) => ({

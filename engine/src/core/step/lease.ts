@@ -14,7 +14,7 @@ import {
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { dispatch } from "../run/dispatch.js";
-import { deliveryKey, inFlightKey, inFlightPrefix, runKey } from "../state/keys.js";
+import { deliveryKey, inFlightKey, inFlightPrefix } from "../state/keys.js";
 import type { IndexRange, Row } from "../state/view.js";
 
 export function onDelivered(draft: Draft, { app, mark }: InboxRecordOf<"delivered">): void {
@@ -26,7 +26,7 @@ export function onDelivered(draft: Draft, { app, mark }: InboxRecordOf<"delivere
 export function onHeartbeat(draft: Draft, { app, running }: InboxRecordOf<"heartbeat">): void {
   const untilMs = draft.moment.rawMs + LEASE_MS;
   for (const { runId, invocation } of running) {
-    const run = draft.get(runKey(runId));
+    const run = draft.liveRun(runId);
     if (run === null || run.app !== app || run.invocation.no !== invocation || run.invocation.cause === null) continue;
     draft.emit({ kind: "LeaseExtended", runId, untilMs });
   }
@@ -34,7 +34,7 @@ export function onHeartbeat(draft: Draft, { app, running }: InboxRecordOf<"heart
 
 /** The worker that got the request lacks what it left out: the next one leaves nothing out. */
 export function onDeclined(draft: Draft, { runId, invocation }: InboxRecordOf<"declined">): void {
-  const run = draft.get(runKey(runId));
+  const run = draft.liveRun(runId);
   if (run === null || run.invocation.no !== invocation || run.invocation.cause === null) {
     return draft.reject("STALE_INVOCATION", `run ${runId}, declined in invocation ${invocation}`);
   }
@@ -43,7 +43,7 @@ export function onDeclined(draft: Draft, { runId, invocation }: InboxRecordOf<"d
 
 /** No heartbeat came in time. */
 export function onLeaseDue(draft: Draft, runId: string, dueAtMs: number): void {
-  const run = draft.get(runKey(runId));
+  const run = draft.liveRun(runId);
   if (run === null || run.invocation.cause === null || run.invocation.leaseUntilMs !== dueAtMs) {
     return draft.reject("STALE_TIMER", `lease of run ${runId}`);
   }

@@ -3,8 +3,11 @@
  * dropped whole, so that a zombie's results never mix with its successor's.
  */
 import {
+  baseOfRun,
   LIMITS,
+  listenRouteOf,
   partitionOf,
+  residualOf,
   routeKeyOf,
   type ErrorShape,
   type StepOp,
@@ -12,15 +15,19 @@ import {
   type Timeout,
 } from "@eddy/schemas";
 import { engineError, type Draft } from "../draft.js";
-import { findKept } from "../match/lookback.js";
+import { askForeign, unlisten } from "../foreign/tell.js";
+import { beginningFor, runListener, type LocalWait } from "../match/listeners.js";
+import { findKept, overflowOf } from "../match/lookback.js";
 import { resolveWait } from "../match/waits.js";
-import { declaresWait } from "../route/triggers.js";
+import { declaresSinceTrigger, declaresWait } from "../route/functions.js";
+import { learnedWaitOf } from "../route/registration.js";
 import { dispatch } from "../run/dispatch.js";
 import { endRun, type Ending } from "../run/end.js";
-import { foreignKeyError } from "../run/foreign.js";
-import { deadlineOf } from "../timer/deadline.js";
+import { listensAt } from "../run/lifecycle.js";
+import { catchUpMark } from "../run/mark.js";
+import { listenLate } from "../run/start.js";
 import { stateTooLarge } from "../run/state-size.js";
-import { openSubscription } from "../run/subscribe.js";
+import { deadlineOf } from "../timer/deadline.js";
 import { runKey } from "../state/keys.js";
 import type { Row } from "../state/view.js";
 import { retryAtMs } from "./retry.js";
@@ -29,7 +36,7 @@ type OpOf<K extends StepOp["kind"]> = Extract<StepOp, { kind: K }>;
 
 export function onReport(draft: Draft, report: StepReport): void {
   const { runId, invocation } = report;
-  const run = draft.get(runKey(runId));
+  const run = draft.liveRun(runId);
   if (run === null) return draft.reject("RUN_FINISHED", `run ${runId} does not live here`);
   if (run.invocation.no !== invocation || run.invocation.cause === null) {
     const detail = `report of invocation ${invocation} of run ${runId}, current is ${run.invocation.no}`;
@@ -50,9 +57,11 @@ export function onReport(draft: Draft, report: StepReport): void {
  * worker made the attempt before its time: the log has it, so the step must not run again.
  */
 function applyOp(draft: Draft, runId: string, op: StepOp): void {
-  const { memo, pending } = draft.run(runId);
+  const { memo, pending, withdrawn } = draft.run(runId);
   if (memo.some((entry) => entry.stepId === op.stepId)) return;
+  if (op.kind === "withdrawn") return onWithdrawn(draft, runId, op);
   const open = pending.find((item) => item.kind !== "start" && item.stepId === op.stepId);
+  if (withdrawn.includes(op.stepId)) draft.emit({ kind: "StepWantedAgain", runId, stepId: op.stepId });
   if (open !== undefined) {
     if (open.kind !== "retry" || op.kind !== "stepCompleted") return;
     draft.emit({ kind: "PendingClosed", runId, no: open.no });
@@ -74,9 +83,9 @@ function applyOp(draft: Draft, runId: string, op: StepOp): void {
 }
 
 /** Steps of a run are those that are settled, open, or failed and tried again: may it have this one too? */
-function hasRoomFor({ memo, pending, attempts }: Row<"run">, stepId: string): boolean {
-  if (memo.length + pending.length + attempts.length < LIMITS.stepsPerRunMax) return true;
-  const open = new Set(attempts.map(([id]) => id));
+function hasRoomFor({ memo, pending, attempts, withdrawn }: Row<"run">, stepId: string): boolean {
+  if (memo.length + pending.length + attempts.length + withdrawn.length < LIMITS.stepsPerRunMax) return true;
+  const open = new Set([...attempts.map(([id]) => id), ...withdrawn]);
   for (const item of pending) if (item.kind !== "start") open.add(item.stepId ?? "");
   open.delete("");
   open.delete(stepId);
@@ -143,35 +152,88 @@ function onSleepRequested(draft: Draft, runId: string, { stepId, until }: OpOf<"
 }
 
 function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">): void {
-  const { stepId, event, match, value } = op;
+  const { stepId, event, value } = op;
   const { nowMs, partition, partitions } = draft.moment;
   const { functionId, nextPendingNo: no } = draft.run(runId);
-  const dueAtMs = deadlineOf(op.timeout, nowMs);
+  const deadlineMs = deadlineOf(op.timeout, nowMs);
   const started = { kind: "waitStarted" as const, runId, functionId, atMs: nowMs, stepId };
-  draft.effect({ kind: "RecordHistory", entry: { ...started, eventName: event, untilMs: dueAtMs } });
-  let routeKey: string | null = null;
-  if (value !== null) {
-    if (partitionOf(value, partitions) !== partition) return fail(draft, runId, foreignKeyError(match));
-    routeKey = routeKeyOf(event, match, value);
-    if (!ensureListening(draft, runId, routeKey, event, match)) return;
-    const kept = findKept(draft, draft.run(runId), routeKey);
-    if (kept !== null) return resolveWait(draft, runId, stepId, kept, true);
+  draft.effect({ kind: "RecordHistory", entry: { ...started, eventName: event, untilMs: deadlineMs } });
+  const { path } = listenRouteOf(op);
+  const common = { no, stepId, event, path, if: residualOf(op), deadlineMs };
+  if (value === null) {
+    const item = { kind: "wait" as const, ...common, dueAtMs: deadlineMs, routeKey: null };
+    return draft.emit({ kind: "PendingOpened", runId, item });
   }
-  draft.emit({ kind: "PendingOpened", runId, item: { kind: "wait", no, dueAtMs, stepId, routeKey } });
+  learnIfNew(draft, runId, op);
+  const to = partitionOf(value, partitions);
+  if (to === partition) return waitHere(draft, runId, op, common, value);
+  if (!mayLookBack(draft, runId, op, null)) return failAsUndeclared(draft, runId, op);
+  const fromMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
+  const item = { kind: "foreignWait" as const, ...common, partition: to, value, fromMs };
+  draft.emit({ kind: "PendingOpened", runId, item });
+  askForeign(draft, runId, item);
 }
 
-/** @returns false if the run had to fail. */
-function ensureListening(draft: Draft, runId: string, routeKey: string, event: string, match: string): boolean {
-  const { subscriptions, app, functionId } = draft.run(runId);
-  if (subscriptions.some((s) => s.purpose === "wait" && s.routeKey === routeKey)) return true;
-  if (!declaresWait(draft.functions(), { app, functionId, event, match })) {
-    const message =
-      `this run waits for ${event} by ${match}, which its function has not declared; ` +
-      `add { event: ${JSON.stringify(event)}, match: ${JSON.stringify(match)} } to its waits option`;
-    fail(draft, runId, engineError("UndeclaredWaitError", message));
-    return false;
+type WaitParts = Pick<LocalWait, "no" | "stepId" | "event" | "path" | "if" | "deadlineMs">;
+
+function waitHere(draft: Draft, runId: string, op: OpOf<"waitRequested">, common: WaitParts, value: string): void {
+  const { event, path, deadlineMs } = common;
+  const routeKey = routeKeyOf(event, path, value);
+  const isHeard = listensAt(draft.run(runId), routeKey);
+  if (!isHeard && !listenLate(draft, draft.run(runId), { event, path, value, routeKey })) return;
+  if (!mayLookBack(draft, runId, op, routeKey)) return failAsUndeclared(draft, runId, op);
+  const run = draft.run(runId);
+  const looking = {
+    ...{ event, listener: runListener(run), routeKey, from: beginningFor(draft.run(runId), op.since, draft.moment) },
+    ...{ asked: { if: common.if, trigger: run.event.payload }, untilMs: deadlineMs },
+  };
+  const error = overflowOf(draft, looking);
+  if (error !== null) return fail(draft, runId, error);
+  const kept = findKept(draft, looking);
+  if (kept !== null) {
+    const { eventId, payload, offset, atMs } = kept;
+    return resolveWait(draft, runId, op.stepId, { eventId, payload, fromLookback: true, to: { offset, atMs } });
   }
-  return openSubscription(draft, runId, { purpose: "wait", routeKey, expiresAtMs: null });
+  const item = { kind: "wait" as const, ...common, dueAtMs: deadlineMs, routeKey };
+  draft.emit({ kind: "PendingOpened", runId, item });
+}
+
+/** From then on the function has it declared, and senders route by it. */
+function learnIfNew(draft: Draft, runId: string, op: OpOf<"waitRequested">): void {
+  const run = draft.run(runId);
+  const { app, functionId } = run;
+  const wait = learnedWaitOf(functionId.slice(app.length + 1), op);
+  if (declaresWait(draft.functions(), { app, functionId, event: wait.event, path: wait.path })) return;
+  const { settleMs } = draft.partitionRow();
+  const sinceMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
+  draft.append(0, (source) => ({
+    kind: "learn",
+    ...{ app, base: baseOfRun(runId), wait, sinceMs, settleMs, source },
+  }));
+}
+
+/** Events since the trigger are there only if the function said beforehand that it needs them, or if the mark is still there. */
+function mayLookBack(draft: Draft, runId: string, op: OpOf<"waitRequested">, routeKey: string | null): boolean {
+  const run = draft.run(runId);
+  if (op.since !== "trigger" || run.mark.offset === run.startedOffset) return true;
+  if (routeKey !== null) return run.subscriptions.some((s) => s.routeKey === routeKey && s.fromTrigger);
+  const { path } = listenRouteOf(op);
+  return declaresSinceTrigger(draft.functions(), { ...run, event: op.event, path });
+}
+
+function failAsUndeclared(draft: Draft, runId: string, { event }: OpOf<"waitRequested">): void {
+  const message =
+    `this run waits for ${event} since its trigger, which its function has not declared; ` +
+    `add { event: ${JSON.stringify(event)}, since: "trigger", ... } to its waits option`;
+  fail(draft, runId, engineError("UndeclaredWaitError", message));
+}
+
+function onWithdrawn(draft: Draft, runId: string, { stepId }: OpOf<"withdrawn">): void {
+  const item = draft.run(runId).pending.find((open) => open.kind !== "start" && open.stepId === stepId);
+  if (item === undefined || item.kind === "retry" || item.kind === "start") return;
+  draft.emit({ kind: "PendingClosed", runId, no: item.no });
+  draft.emit({ kind: "StepWithdrawn", runId, stepId });
+  if (item.kind === "foreignWait") unlisten(draft, draft.run(runId), item.partition, item.no);
 }
 
 function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepReport["outcome"]>): void {
@@ -205,6 +267,7 @@ function onThrew(draft: Draft, runId: string, how: Failure & { readonly error: E
 /** The worker waits for the engine: go on at once if something was settled meanwhile that it cannot know. */
 function onSuspended(draft: Draft, runId: string): void {
   const { memo, invocation, pending } = draft.run(runId);
+  catchUpMark(draft, runId);
   const news = memo.slice(invocation.memoSent).some((entry) => entry.invocation !== invocation.no);
   if (news) return dispatch(draft, runId, "resume");
   if (pending.some((item) => item.kind === "retry" && item.isDue)) return dispatch(draft, runId, "retry");
