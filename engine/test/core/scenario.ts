@@ -3,20 +3,22 @@
  * only what `readPlan` named, so a hole in the plan fails the test that meets it.
  */
 import {
-  canon,
+  canonAt,
   configDigest,
   encodeRow,
   ID_PATH,
   matchValuesOf,
-  NO_ROUTE,
   offset,
   partitionOf,
   rawTime,
-  routesOf,
-  runIdOf,
+  Routes,
+  runBaseOf,
   streamTime,
-  valueAt,
+  listenRouteOf,
+  type CancelRule,
+  type DeclaredWait,
   type FunctionConfig,
+  type FunctionTrigger,
   type HistoryEntry,
   type InboxRecord,
   type InboxRecordOf,
@@ -42,6 +44,8 @@ import {
   type IndexRange,
   type Input,
   type Moment,
+  type PastEvent,
+  type PastRange,
   type ReadRequest,
   type Row,
   type RowKey,
@@ -58,9 +62,24 @@ export const json = (value: unknown): Uint8Array => text.encode(JSON.stringify(v
 export const parsed = (bytes: Uint8Array | null): unknown =>
   bytes === null ? null : JSON.parse(fromBytes.decode(bytes));
 
-/** A function's configuration; what is set matters. */
-export function fn(given: Partial<FunctionConfig> & { id: string }): FunctionConfig {
-  return { name: given.id, triggers: [{ event: "cart/added" }], cancelOn: [], waits: [], retries: 4, ...given };
+type Given<T, Needed extends keyof T> = Partial<T> & Pick<T, Needed>;
+/** What is set matters. */
+export interface GivenFunction {
+  readonly id: string;
+  readonly triggers?: readonly Given<FunctionTrigger, "event">[];
+  readonly cancelOn?: readonly Given<CancelRule, "event">[];
+  readonly waits?: readonly Given<DeclaredWait, "event">[];
+  readonly retries?: number;
+}
+export function fn({ id, triggers, cancelOn, waits, retries }: GivenFunction): FunctionConfig {
+  return {
+    id,
+    name: id,
+    triggers: (triggers ?? [{ event: "cart/added" }]).map((trigger) => ({ if: null, ...trigger })),
+    cancelOn: (cancelOn ?? []).map((rule) => ({ match: null, if: null, timeout: null, ...rule })),
+    waits: (waits ?? []).map((wait) => ({ match: null, if: null, since: "mark" as const, ...wait })),
+    retries: retries ?? 4,
+  };
 }
 
 /** Rows and indexes in plain maps; the writer keeps the indexes as the task does. */
@@ -90,12 +109,16 @@ class World implements RowWriter {
   }
 }
 
-const nameOf = (request: ReadRequest): string => (request.kind === "scan" ? JSON.stringify(request) : request.key);
+const nameOf = (request: ReadRequest): string =>
+  request.kind === "scan" || request.kind === "past" ? JSON.stringify(request) : request.key;
 
 /** Shows only what was asked for. */
 class StrictView implements RowView {
   readonly #loaded = new Set<string>();
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: World,
+    private readonly past: (range: PastRange) => readonly PastEvent[],
+  ) {}
 
   load(requests: readonly ReadRequest[]): void {
     for (const request of requests) this.#loaded.add(nameOf(request));
@@ -115,6 +138,10 @@ class StrictView implements RowView {
     this.#demand({ kind: "scan", range });
     return this.world.scan(range);
   }
+  pastEvents(range: PastRange): readonly PastEvent[] {
+    this.#demand({ kind: "past", range });
+    return this.past(range);
+  }
   #demand(request: ReadRequest): void {
     if (!this.isLoaded(request)) throw new Error(`read plan did not name ${nameOf(request)}`);
   }
@@ -130,6 +157,8 @@ export class Scenario {
   readonly world = new World();
   readonly effects: Effect[] = [];
   readonly rejections: string[] = [];
+  /** The inbox so far. */
+  readonly log: { readonly offset: number; readonly rawMs: number; readonly record: InboxRecord }[] = [];
   rawMs = T0;
   nextOffset = 0;
   #eventNo = 0;
@@ -141,6 +170,15 @@ export class Scenario {
     this.world.put(PARTITION_KEY, initialPartitionRow(core.logicVersion));
     this.world.put(FUNCTIONS_KEY, initialFunctionsRow());
     if (functions.length > 0) this.register(functions);
+  }
+
+  #past({ names, fromRawMs, toOffset }: PastRange): readonly PastEvent[] {
+    return this.log.flatMap(({ offset: at, rawMs, record }) => {
+      if (record.kind !== "event" || !names.includes(record.name) || rawMs < fromRawMs || at >= toOffset) return [];
+      const later = this.log.filter((other) => other.offset > at && other.offset < toOffset);
+      const advancedSinceMs = later.reduce((sum, { record: r }) => sum + (r.kind === "advance" ? r.ms : 0), 0);
+      return [{ offset: at, rawMs, advancedSinceMs, record }];
+    });
   }
 
   get advanceMs(): number {
@@ -175,21 +213,24 @@ export class Scenario {
     this.#fireDue(from);
     this.#decide(input, from);
     if (this.advanceMs !== advancedMs) this.#fireDue(from);
+    this.log.push({ offset: this.nextOffset, rawMs: this.rawMs, record: input });
     this.nextOffset++;
     return this.effects.slice(from);
   }
 
   register(functions: readonly FunctionConfig[], app = APP): void {
     const version = (this.world.get(FUNCTIONS_KEY) as Row<"functions">).version + 1;
-    const config = { app, version, digest: configDigest(app, functions), functions: [...functions] };
-    this.apply({ kind: "registered", config, source: { partition: 0, offset: this.nextOffset, index: 0 } });
+    const digest = configDigest(app, functions);
+    const config = { app, version, digest, functions: [...functions], learned: [], retired: [] };
+    const source = { partition: 0, offset: this.nextOffset, index: 0 };
+    this.apply({ kind: "registered", config, news: [], settleMs: 0, source });
   }
 
   event(name: string, data: Record<string, unknown>, more: { id?: string; ts?: number } = {}): InboxRecordOf<"event"> {
     const id = more.id ?? `e${++this.#eventNo}`;
     const body = { id, name, ts: more.ts ?? 0, data };
     const apps = (this.world.get(FUNCTIONS_KEY) as Row<"functions">).apps;
-    const values = matchValuesOf(body, routesOf(apps).get(name) ?? NO_ROUTE);
+    const values = matchValuesOf(body, new Routes(apps).of(name));
     const idFrom = more.id === undefined ? "generated" : "user";
     return {
       kind: "event",
@@ -199,6 +240,9 @@ export class Scenario {
       tsMs: body.ts,
       values: values.map(([p, v]) => [p, v]),
       payload: json(body),
+      version: (this.world.get(FUNCTIONS_KEY) as Row<"functions">).version,
+      home: this.at.partition,
+      origin: null,
     };
   }
   send(name: string, data: Record<string, unknown>, more: { id?: string; ts?: number; afterMs?: number } = {}): string {
@@ -257,7 +301,7 @@ export class Scenario {
       nowMs: streamTime(this.nowMs),
       rawMs: rawTime(this.rawMs),
     };
-    const view = new StrictView(this.world);
+    const view = new StrictView(this.world, (range) => this.#past(range));
     for (let round = 0; ; round++) {
       if (round > READ_ROUNDS_MAX) throw new Error(`read plan of ${input.kind} does not end`);
       const missing = core.readPlan(view, input, moment);
@@ -296,21 +340,29 @@ export const failedOp = (stepId: string, retriable = true): StepOp => ({
   retriable,
   retryAfter: null,
 });
+type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
+/** What a wait listens to, and for how long; a match path stands for `{ match }`. */
+export type GivenWait = Partial<Pick<WaitRequest, "match" | "if" | "since">>;
+
 /** A wait as a worker asks for it, for the run's own trigger. */
 export function waitOp(
   request: { readonly event: Uint8Array | null } | Record<string, unknown>,
   stepId: string,
   event: string,
-  match: string,
+  given: string | GivenWait,
   ms: number,
-): StepOp {
+): WaitRequest {
   const trigger =
     request instanceof Object && "event" in request && request.event instanceof Uint8Array
       ? parsed(request.event)
       : request;
-  return { kind: "waitRequested", stepId, event, match, value: canon(valueAt(trigger, match)), timeout: { ms } };
+  const { match = null, if: condition = null, since = "mark" } = typeof given === "string" ? { match: given } : given;
+  const listen = { event, match, if: condition };
+  const value = canonAt(trigger, listenRouteOf(listen).of);
+  return { kind: "waitRequested", stepId, ...listen, value, since, timeout: { ms } };
 }
 export const HOUR = 3_600_000;
-export const runIdFor = (functionId: string, eventId: string, anchor: string): string =>
-  runIdOf(`${APP}/${functionId}`, eventId, anchor);
+/** Of the run that event `eventId` starts. */
+export const baseFor = (functionId: string, eventName: string, eventId: string, anchor: string): string =>
+  runBaseOf({ functionId: `${APP}/${functionId}`, eventName, eventId, anchorValue: anchor });
 export { ID_PATH, partitionOf, timerPrefix };
