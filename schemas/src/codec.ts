@@ -39,7 +39,7 @@ const INBOX: Layout = [
   ["logic", ["version"]],
   ["declined", ["runId", "invocation"]],
   ["listen", ["base", "runId", "trigger", "startedAtMs", "taken", "keepFromMs", "wait", "rules", "source"]],
-  ["unlisten", ["base", "no", "upTo", "source"]],
+  ["unlisten", ["base", "runId", "no", "upTo", "source"]],
   ["answer", ["base", "runId", "answer", "source"]],
   ["announced", ["base", "at", "event", "source"]],
   ["learn", ["app", "base", "wait", "sinceMs", "settleMs", "source"]],
@@ -76,7 +76,13 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
   ["delivery", ["sweeps"]],
   ["functions", ["version", "apps"]],
   ["partition", ["logic", "advanceMs", "registrations", "settling", "settleMs", "ids"]],
-  ["guest", ["base", "trigger", "fromOffset", "startedAtMs", "taken", "subscriptions", "waits", "keepFromMs"]],
+  [
+    "guest",
+    [
+      ...["base", "runId", "trigger", "fromOffset", "heardAt", "startedAtMs"],
+      ...["taken", "subscriptions", "waits", "keepFromMs"],
+    ],
+  ],
   ["mark", ["offset", "index"]],
 ];
 
@@ -128,6 +134,8 @@ function decodeTagged(layout: Layout, data: Uint8Array): Tagged {
 }
 
 export const encodeInbox = (record: InboxRecord): Uint8Array => encodeTagged(INBOX, record);
+/** Does the record say that it is an event? Looks at its kind alone: for those who read a whole inbox for its events. */
+export const isEventRecord = (data: Uint8Array): boolean => data[1] === INBOX.findIndex(([kind]) => kind === "event");
 /** Compiled, the check costs a tenth of the decoding. */
 const compiledInboxRecord = z.compile(inboxRecord, { strict: true });
 /**

@@ -166,6 +166,8 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("unlisten"),
     base,
+    /** null: no such run lived. */
+    runId: runId.nullable(),
     no: count.nullable(),
     upTo: z.number().int(),
     source: sourceShape,
