@@ -3,7 +3,6 @@
  * report, then the keys it listens at, then the events kept there.
  */
 import {
-  baseOfRun,
   LIMITS,
   listenRouteOf,
   partitionOf,
@@ -65,12 +64,13 @@ function planInput(plan: Plan, input: Input): void {
       plan.row(runKey(input.runId));
       return;
     case "cancel":
-      return plan.ending(baseOfRun(input.runId));
+      return plan.ending(runKey(input.runId));
     case "listen":
       return planListen(plan, input);
     case "unlisten":
+      return plan.ending(guestKey(input.base));
     case "answer":
-      return plan.ending(input.base);
+      return plan.ending(runKey(input.base));
     case "announced":
       if (input.event !== null) planEvent(plan, announcedEvent(input, input.event));
       plan.row(runKey(input.base));
@@ -133,8 +133,8 @@ class Plan {
   }
 
   /** What ends with this run or guest: its row, and where it listens. */
-  ending(base: string): void {
-    const listener = this.row<"run" | "guest">(listenerKey(base, this.moment));
+  ending(key: RowKey<"run"> | RowKey<"guest">): void {
+    const listener = this.row<"run" | "guest">(key);
     for (const { routeKey, chunk } of listener?.subscriptions ?? []) {
       this.row(subscriptionKey(routeKey, 0));
       this.row(subscriptionKey(routeKey, chunk));
@@ -167,7 +167,7 @@ function planEvent(plan: Plan, event: EventRecord): void {
     }
   }
   for (const { base, declared } of guests) {
-    plan.ending(base);
+    plan.ending(guestKey(base));
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
@@ -184,7 +184,7 @@ function planListeners(plan: Plan, event: EventRecord, routeKey: string): boolea
       const key = listenerKey(base, plan.moment);
       const listener = plan.row<"run" | "guest">(key);
       const grows = listener != null && "memo" in listener && mayGrowTooLarge(listener, event);
-      if (endings || grows) plan.ending(base);
+      if (endings || grows) plan.ending(key);
     }
   }
   return endings;
@@ -196,7 +196,7 @@ function mayGrowTooLarge(run: Row<"run">, event: EventRecord): boolean {
 }
 
 function planReport(plan: Plan, report: StepReport): void {
-  plan.ending(baseOfRun(report.runId));
+  plan.ending(runKey(report.runId));
   const run = plan.row(runKey(report.runId));
   if (run == null) return;
   const { moment } = plan;
@@ -211,7 +211,7 @@ function planReport(plan: Plan, report: StepReport): void {
 }
 
 function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordOf<"listen">): void {
-  plan.ending(base);
+  plan.ending(guestKey(base));
   const guest = plan.row(guestKey(base));
   if (guest === undefined) return;
   const { view, moment } = plan;

@@ -1,5 +1,5 @@
 /** Facts about one run: its row. */
-import type { Mark, RunRow } from "@eddy/schemas";
+import type { Mark, MemoEntry, RunRow } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { runKey } from "./keys.js";
@@ -33,6 +33,12 @@ export function updateRun(rows: RowWriter, runId: string, update: (run: Row<"run
   rows.put(key, { ...run, ...update(run) });
 }
 
+function insertedAfterOwn(memo: readonly MemoEntry[], entry: MemoEntry, memoSent: number): MemoEntry[] {
+  let at = memoSent;
+  while (memo[at]?.invocation === entry.invocation) at += 1;
+  return [...memo.slice(0, at), entry, ...memo.slice(at)];
+}
+
 function later(a: Mark, b: Mark): Mark {
   return { offset: Math.max(a.offset, b.offset), atMs: Math.max(a.atMs, b.atMs) };
 }
@@ -41,10 +47,14 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
   RunStarted: (rows, { run }) => {
     rows.put(runKey(run.runId), run);
   },
-  /** Progress: failed attempts of this step and of the handler count from zero again. */
+  /**
+   * Progress: failed attempts of this step and of the handler count from zero again. The memo is in the order in which the
+   * handler sees it, so that a race is decided the same way again: what its invocation reports, it has seen before what
+   * the engine settled since the request.
+   */
   StepSettled: (rows, { runId, entry }) => {
-    updateRun(rows, runId, ({ memo, attempts }) => ({
-      memo: [...memo, entry],
+    updateRun(rows, runId, ({ memo, attempts, invocation }) => ({
+      memo: entry.invocation === 0 ? [...memo, entry] : insertedAfterOwn(memo, entry, invocation.memoSent),
       attempts: attempts.filter(([stepId]) => stepId !== entry.stepId && stepId !== ""),
     }));
   },
