@@ -23,7 +23,7 @@ export function judgeAnswers(model: PartitionModel, answers: readonly Answer[], 
   for (const answer of answers) {
     const { runId, fromOffset, toOffset } = answer;
     const run = model.runs.get(runId) ?? model.ended.get(runId);
-    if (run === undefined || model.livedTwice.has(runId)) continue;
+    if (run === undefined) continue;
     const problem = problemWithin(answer, run, requests.get(runId) ?? []);
     if (problem === null) continue;
     const text = `${problem}, as of offsets ${fromOffset} to ${toOffset}`;

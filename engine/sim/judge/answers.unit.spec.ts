@@ -1,5 +1,5 @@
 /** What the judge makes of answers to workers that asked for a run's state. */
-import type { InboxRecord, MemoEntry, RegisteredApp } from "@eddy/schemas";
+import { Routes, type InboxRecord, type MemoEntry, type RegisteredApp } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { askTask } from "../actors/engine-process.js";
 import type { Answer } from "../actors/facts.js";
@@ -10,8 +10,10 @@ import { judgeAnswers } from "./answers.js";
 
 const NO_ORACLE = { requestIndex: () => null, retryAtMs: () => undefined };
 const app: RegisteredApp = {
-  ...{ app: "shop", version: 1, digest: "" },
-  functions: [{ id: "nap", name: "nap", triggers: [{ event: "start" }], cancelOn: [], waits: [], retries: 0 }],
+  ...{ app: "shop", version: 1, digest: "", learned: [], retired: [] },
+  functions: [
+    { id: "nap", name: "nap", triggers: [{ event: "start", if: null }], cancelOn: [], waits: [], retries: 0 },
+  ],
 };
 
 /**
@@ -22,8 +24,9 @@ function napping(): { readonly model: PartitionModel; readonly runId: string; re
   let offset = 0;
   const apply = (record: InboxRecord): void => model.apply(offset, 1_000 * ++offset, record);
   const event = { id: "e1", idFrom: "user", name: "start", ts: 0, data: {} } as const;
-  apply({ kind: "registered", config: app, source: { partition: 0, offset: 0, index: 0 } });
-  apply(copiesOf(event, [app], 1).record);
+  const source = { partition: 0, offset: 0, index: 0 };
+  apply({ kind: "registered", config: app, news: [], settleMs: 0, source });
+  apply(copiesOf(event, { fromMs: 0, apps: [app], routes: new Routes([app]), version: 1 }, 1).record);
   const [runId = ""] = [...model.runs.keys()];
   for (const invocation of [1, 2]) {
     const nap = { kind: "sleepRequested", stepId: `nap${invocation}`, until: { ms: 1 } } as const;

@@ -4,7 +4,7 @@ import type { Execution, Facts } from "../actors/facts.js";
 import type { Expected, Oracle } from "../model/expectation.js";
 import { PartitionModel } from "../model/partition-model.js";
 import type { Verdict } from "../model/verdict.js";
-import { advance, type Script } from "../script/script.js";
+import { advance, versionOf, type Script } from "../script/script.js";
 import { same } from "./same.js";
 import { sameBytes, type Caused, type Evidence } from "./evidence.js";
 
@@ -53,7 +53,7 @@ export function compareHistory(model: PartitionModel, { history, partition }: Ev
 }
 
 /** The engine's own errors are known by their names; what they say is not the model's business. */
-const ENGINE_ERRORS: ReadonlySet<string> = new Set(["ForeignKeyError", "UndeclaredWaitError", "NothingToWaitForError"]);
+const ENGINE_ERRORS: ReadonlySet<string> = new Set(["NothingToWaitForError", "KeptEventsOverflowError"]);
 
 function inOurWords(line: Expected<HistoryEntry> | undefined): Expected<HistoryEntry> | undefined {
   if (line === undefined || !("error" in line.body) || !ENGINE_ERRORS.has(line.body.error.name)) return line;
@@ -120,6 +120,7 @@ function sorted(request: StepRequest): StepRequest {
   return {
     ...request,
     pending: [...(request.pending ?? [])].sort(),
+    withdrawn: [...(request.withdrawn ?? [])].sort(),
     stepAttempts: [...request.stepAttempts].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
 }
@@ -147,7 +148,7 @@ export function compareMemos(
   for (const { runId, invocation, memo } of facts.entries) {
     const run = runOf(runId);
     const total = totals.get(`${runId}#${invocation}`);
-    if (run === undefined || total === undefined || model.livedTwice.has(runId)) continue;
+    if (run === undefined || total === undefined) continue;
     const given = new Map(memo.map((entry) => [entry.stepId, entry]));
     for (const entry of [...run.memo.values()].slice(0, total)) {
       const same = sameEntry(entry, given.get(entry.stepId));
@@ -161,8 +162,10 @@ export function compareMemos(
   for (const { body } of model.expected.history) {
     if (body.kind !== "runCompleted") continue;
     const [run, script] = [runOf(body.runId), scripts.get(body.functionId)];
-    if (run === undefined || script === undefined || model.livedTwice.has(body.runId)) continue;
-    const standing = advance(script.nodes, run.memo, Infinity);
+    if (run === undefined || script === undefined) continue;
+    // Where workers of several versions may have had the run, the one that ended it tells by its last entry.
+    const entry = facts.entries.findLast((e) => e.runId === body.runId && e.invocation === run.invocation);
+    const standing = advance(versionOf(script, entry?.version ?? 0).nodes, run.memo, Infinity);
     const returned = new TextDecoder().decode(body.data);
     if (standing.kind === "returned" && standing.data === returned) continue;
     const expected = standing.kind === "returned" ? standing.data : standing.kind;
@@ -179,7 +182,7 @@ function sameEntry(a: MemoEntry, b: MemoEntry | undefined): boolean {
 export function judgeExecutions(
   executions: readonly Execution[],
   { history, partition }: Evidence,
-  { livedTwice, verdict }: PartitionModel,
+  { verdict }: PartitionModel,
 ): void {
   const recorded = new Map<string, Caused<HistoryEntry>>();
   for (const line of history) {
@@ -190,7 +193,6 @@ export function judgeExecutions(
   const seen = new Set<string>();
   for (const { runId, stepId, invocation, worker, honest, inboxEnd } of executions) {
     const at = { partition, runId };
-    if (livedTwice.has(runId)) continue;
     const once = `${runId}/${stepId}#${invocation}`;
     if (seen.has(once)) verdict.add("G5", `${stepId} ran twice in invocation ${invocation}`, at);
     seen.add(once);

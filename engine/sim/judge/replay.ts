@@ -21,6 +21,8 @@ import {
   type Core,
   type Effect,
   type IndexRange,
+  type PastEvent,
+  type PastRange,
   type Input,
   type Row,
   type RowKey,
@@ -29,6 +31,7 @@ import {
 } from "../../src/core/index.js";
 import { initialFunctionsRow, initialPartitionRow } from "../../src/core/state/initial.js";
 import { formatMidway } from "../../src/partition/midway.js";
+import { pastEventsOf, type PastRecord } from "./past.js";
 import type { DueTimer } from "../../src/partition/timer-queue.js";
 
 /** Rows and index entries, all of them. */
@@ -37,6 +40,9 @@ export class PlainRows implements RowView, RowWriter {
   readonly index = new Map<string, string>();
   /** Keys changed since somebody emptied it. */
   readonly touched = new Set<string>();
+
+  /** @param inbox what `pastEvents` reads again. */
+  constructor(private readonly inbox: readonly PastRecord[]) {}
 
   get(key: RowKey): never {
     return (this.rows.get(key) ?? null) as never; // one map for rows of all kinds: the key carries the kind
@@ -52,6 +58,9 @@ export class PlainRows implements RowView, RowWriter {
   }
   hasIndex(key: string): boolean {
     return this.index.has(key);
+  }
+  pastEvents({ names, fromRawMs, toOffset }: PastRange): readonly PastEvent[] {
+    return pastEventsOf(this.inbox, { names, fromRawMs, toOffset });
   }
   scanIndex({ from, to, limit }: IndexRange): readonly (readonly [string, string])[] {
     const keys = [...this.index.keys()].filter((key) => key >= from && key < to).sort();
@@ -96,7 +105,7 @@ export interface Boundary {
 }
 
 export class Replay {
-  readonly rows = new PlainRows();
+  readonly rows: PlainRows;
   readonly effects: ReplayedEffect[] = [];
   readonly #core: Core;
   readonly #where: { readonly partition: number; readonly partitions: number };
@@ -108,8 +117,10 @@ export class Replay {
   constructor(
     core: Core,
     where: { readonly partition: number; readonly partitions: number },
+    inbox: readonly PastRecord[],
     onBoundary: (at: Boundary) => void,
   ) {
+    this.rows = new PlainRows(inbox);
     this.#core = core;
     this.#where = where;
     this.#onBoundary = onBoundary;

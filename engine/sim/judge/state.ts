@@ -35,7 +35,8 @@ export function judgeState(given: StateCase): Replay {
   const { evidence, journal, topics, partitions, verdict } = given;
   const { partition, inbox } = evidence;
   const checkpoints = new Checkpoints(given);
-  const replay: Replay = new Replay(given.core, { partition, partitions }, (at) => checkpoints.compare(at, replay));
+  const where = { partition, partitions };
+  const replay: Replay = new Replay(given.core, where, inbox, (at) => checkpoints.compare(at, replay));
   for (const { offset, appendTimeMs, record } of inbox) replay.apply(offset, appendTimeMs, record);
   replay.end(journal.end(topics.inbox, partition));
   checkpoints.finish();

@@ -1,11 +1,26 @@
 /** What the model says must have left the partition; compared with what did. */
-import type { HistoryEntry, RegistryEntry, StepRequest } from "@eddy/schemas";
+import type { HistoryEntry, InboxRecord, InboxRecordOf, RegistryEntry, StepRequest } from "@eddy/schemas";
 
 export interface Expected<T> {
   /** The record of the inbox that caused it. */
   readonly offset: number;
   readonly body: T;
 }
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** A record of this partition for an inbox, without the mark that tells where it comes from. */
+export interface Sent {
+  readonly to: number;
+  readonly record: SentRecord;
+}
+type FromPartition = Extract<
+  InboxRecord,
+  { kind: "registered" | "listen" | "unlisten" | "answer" | "announced" | "learn" | "settled" }
+>;
+type Event = InboxRecordOf<"event">;
+export type SentEvent = Omit<Event, "origin"> & { readonly origin: Omit<NonNullable<Event["origin"]>, "source"> };
+export type SentRecord = DistributiveOmit<FromPartition, "source"> | SentEvent;
 
 export interface Expectation {
   /** In order within each run. */
@@ -14,6 +29,7 @@ export interface Expectation {
   /** Runs whose worker must be told to stop. */
   readonly aborts: Expected<string>[];
   readonly registry: Expected<RegistryEntry>[];
+  readonly sent: Expected<Sent>[];
 }
 
 /** What the model cannot know by itself and takes from what really happened, after a check. */

@@ -1,8 +1,8 @@
 /** What a worker's report must do to its run: the model's reading of DESIGN.md section 8. */
-import { partitionOf } from "@eddy/schemas";
 import type { InvocationOutcome, StepOp, StepReport, Timeout } from "@eddy/schemas";
 import { engineError, type PartitionModel } from "./partition-model.js";
 import type { ModelRun } from "./run.js";
+import { requestWait, withdraw } from "./wait-model.js";
 
 /** Backoff as documented: 5 s doubled with each failure up to 2 h, and up to 30 % more. */
 const BACKOFF = { firstMs: 5_000, maxMs: 7_200_000, jitter: 0.3 } as const;
@@ -22,6 +22,7 @@ function applyOp(model: PartitionModel, run: ModelRun, op: StepOp): void {
   const { stepId } = op;
   if (run.memo.has(stepId)) return;
   const open = run.pending.find((p) => p.kind !== "start" && p.stepId === stepId);
+  if (op.kind === "withdrawn") return withdraw(model, run, stepId);
   if (open !== undefined && !(open.kind === "retry" && op.kind === "stepCompleted")) return;
   switch (op.kind) {
     case "stepCompleted":
@@ -35,29 +36,15 @@ function applyOp(model: PartitionModel, run: ModelRun, op: StepOp): void {
       return model.record(run, { kind: "stepFailed", stepId, error: op.error, attempt, retryAtMs });
     }
     case "sleepRequested": {
+      run.withdrawn.delete(stepId);
       const dueAtMs = dueAt(op.until, model.nowMs);
       run.pending.push({ kind: "sleep", no: run.pendingNo++, dueAtMs, stepId });
       return model.record(run, { kind: "sleepStarted", stepId, untilMs: dueAtMs });
     }
-    case "waitRequested": {
-      const { event, match } = op;
-      const dueAtMs = dueAt(op.timeout, model.nowMs);
-      model.record(run, { kind: "waitStarted", stepId, eventName: event, untilMs: dueAtMs });
-      const problem = op.value === null ? null : problemOf(model, run, event, match, op.value);
-      if (problem !== null) return model.end(run, { kind: "runFailed", error: engineError(problem) });
-      const earlier = model.earlierEvent(run, event, match);
-      if (earlier !== undefined) return model.giveEvent(run, stepId, earlier, true);
-      run.pending.push({ kind: "wait", no: run.pendingNo++, dueAtMs, stepId, event, match });
-    }
+    case "waitRequested":
+      run.withdrawn.delete(stepId);
+      return requestWait(model, run, op, dueAt(op.timeout, model.nowMs));
   }
-}
-
-/** Waits for keys of other partitions and waits that nobody foresaw are for later; for now they fail the run. */
-function problemOf(model: PartitionModel, run: ModelRun, event: string, match: string, value: string): string | null {
-  const { partition, partitions } = model.where;
-  if (partitionOf(value, partitions) !== partition) return "ForeignKeyError";
-  const isDeclared = run.fn.waits.some((wait) => wait.event === event && wait.match === match);
-  return isDeclared || model.isRouted(event, match) ? null : "UndeclaredWaitError";
 }
 
 function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationOutcome): void {
@@ -69,6 +56,7 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
     case "threw":
       return fail(model, run, outcome);
     case "suspended":
+      model.catchUpMark(run);
       if (run.news) return model.dispatch(run, "resume");
       if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
       if (run.pending.length > 0) return;

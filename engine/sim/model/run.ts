@@ -1,26 +1,64 @@
-/** A run as the reference model sees it. */
-import type { Cause, FunctionConfig, MemoEntry } from "@eddy/schemas";
+/** Runs, guests and events as the reference model sees them. */
+import type { Cause, FunctionConfig, InboxRecordOf, MatchValues, MemoEntry, RegisteredApp } from "@eddy/schemas";
+import type { Listening } from "./listening.js";
 
 export interface ModelEvent {
   readonly offset: number;
+  /** The event's own time: stream time at this record, or what a repeat or an offer tells of the first copy. */
+  readonly atMs: number;
+  /** Raw time of this record. */
+  readonly rawMs: number;
   readonly id: string;
   readonly name: string;
   /** The event as its sender wrote it. */
   readonly body: unknown;
   readonly payload: Uint8Array;
+  /** Paths and values by which it counts anywhere. */
+  readonly values: MatchValues;
+  /** What its sender wrote here, where this is its home; null elsewhere, and for what no sender wrote. */
+  readonly offeredFrom: InboxRecordOf<"event"> | null;
+}
+
+export interface ModelMark {
+  readonly offset: number;
+  readonly atMs: number;
+}
+
+/** An event must be behind both to be eligible; -1 and -Infinity: any is. */
+export interface From {
+  readonly offset: number;
+  readonly atMs: number;
+}
+
+/** A wait of a run of this partition, by an event of this partition. */
+export interface LocalWait extends Listening {
+  readonly kind: "wait";
+  readonly no: number;
+  dueAtMs: number;
+  readonly deadlineMs: number;
+  readonly stepId: string;
+  /** null: nothing matches. */
+  readonly value: string | null;
+  readonly from: From;
+}
+
+/** One that another partition keeps. */
+export interface ForeignWaitPending extends Listening {
+  readonly kind: "foreignWait";
+  readonly no: number;
+  readonly dueAtMs: number;
+  readonly deadlineMs: number;
+  readonly stepId: string;
+  readonly value: string;
+  readonly partition: number;
+  readonly fromMs: number;
 }
 
 export type Pending =
   | { readonly kind: "start"; readonly no: number; readonly dueAtMs: number }
   | { readonly kind: "sleep"; readonly no: number; readonly dueAtMs: number; readonly stepId: string }
-  | {
-      readonly kind: "wait";
-      readonly no: number;
-      readonly dueAtMs: number;
-      readonly stepId: string;
-      readonly event: string;
-      readonly match: string;
-    }
+  | LocalWait
+  | ForeignWaitPending
   /** `stepId` "" is the handler. */
   | {
       readonly kind: "retry";
@@ -31,22 +69,30 @@ export type Pending =
       isDue: boolean;
     };
 
-export interface Rule {
-  readonly event: string;
-  readonly match: string;
+export interface Rule extends Listening {
+  readonly value: string;
   /** Infinity: as long as the run. */
   readonly expiresAtMs: number;
 }
 
 export interface ModelRun {
   readonly runId: string;
+  readonly base: string;
   readonly functionId: string;
   readonly app: string;
   readonly fn: FunctionConfig;
   readonly trigger: ModelEvent;
+  readonly startedAtMs: number;
+  /** Those by events of this partition. */
   readonly rules: readonly Rule[];
-  /** Events at or before this offset are not eligible for the next wait. */
-  mark: number;
+  /** Other partitions where it listens; the offset there of the last trigger copy that was announced, or -1. */
+  readonly foreign: Map<number, number>;
+  /** Route keys, of any partition, at which it waits or may have waited. */
+  readonly listens: Set<string>;
+  /** Events before it are not eligible for the next wait. */
+  mark: ModelMark;
+  /** Where the mark goes when the run only waits. */
+  laterMark: ModelMark | null;
   readonly memo: Map<string, MemoEntry>;
   /** Where each entry of the memo was settled, in the same order. */
   readonly settledAt: number[];
@@ -54,6 +100,7 @@ export interface ModelRun {
   endedAt: number;
   pending: Pending[];
   pendingNo: number;
+  withdrawn: Set<string>;
   readonly attempts: Map<string, number>;
   readonly taken: Set<string>;
   invocation: number;
@@ -69,3 +116,40 @@ export interface ModelRun {
   /** Was the lease given by a heartbeat? Then deliveries do not move it. */
   heartbeats: boolean;
 }
+
+export interface GuestWait extends Listening {
+  readonly no: number;
+  readonly value: string;
+  readonly given: unknown;
+  readonly deadlineMs: number;
+  dueAtMs: number;
+  readonly fromMs: number;
+}
+
+export interface GuestRule extends Rule {
+  /** What is known of the triggering event. */
+  readonly given: unknown;
+}
+
+/** A run of another partition that listens here. */
+export interface Guest {
+  readonly base: string;
+  runId: string | null;
+  readonly trigger: { readonly id: string; readonly name: string };
+  fromOffset: number;
+  heardAt: number;
+  startedAtMs: number;
+  readonly taken: Set<string>;
+  readonly listens: Set<string>;
+  rules: GuestRule[];
+  waits: GuestWait[];
+}
+
+export interface Settling {
+  routes: readonly { readonly event: string; readonly path: string }[];
+  missing: number;
+  /** Raw time; null: said, or not begun. */
+  sendAtMs: number | null;
+}
+
+export type Apps = ReadonlyMap<string, RegisteredApp>;

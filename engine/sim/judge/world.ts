@@ -1,0 +1,178 @@
+/**
+ * All partitions together, as their logs and histories show them: which events were written where and when, which runs
+ * there were. Knows nothing of what partitions say to each other.
+ */
+import { parsedJson, type FunctionConfig, type HistoryEntry, type RegisteredApp, type StepOp } from "@eddy/schemas";
+import type { Arrived, Caused, Evidence } from "./evidence.js";
+
+/** The first copy of an event that a sender wrote into one partition. */
+export interface Copy {
+  readonly partition: number;
+  readonly offset: number;
+  /** Stream time at this record. */
+  readonly atMs: number;
+  readonly rawMs: number;
+}
+
+export interface LoggedEvent {
+  readonly id: string;
+  readonly idFrom: "user" | "generated";
+  readonly name: string;
+  readonly body: unknown;
+  /** By partition. */
+  readonly copies: Map<number, Copy>;
+  /** Where its first copy was written. */
+  readonly home: number;
+  /** Does every copy of this name and id say the same? Else it is not known which one counted where. */
+  isOne: boolean;
+}
+
+export interface RunLines {
+  readonly runId: string;
+  readonly functionId: string;
+  readonly partition: number;
+  readonly lines: Caused<HistoryEntry>[];
+}
+
+/** Clock of a partition at each record. */
+export interface Moment {
+  readonly offset: number;
+  readonly atMs: number;
+  readonly rawMs: number;
+}
+
+export interface WorldOf {
+  readonly evidences: readonly Pick<Evidence, "partition" | "inbox" | "history">[];
+  /** Ids of events of which somebody was told that they are in the log. */
+  readonly acknowledged: ReadonlySet<string>;
+  /** By how much the brokers' clocks may have differed, in ms. */
+  readonly skewMs: number;
+}
+
+export class World {
+  readonly runs: readonly RunLines[];
+  readonly acknowledged: ReadonlySet<string>;
+  readonly skewMs: number;
+  readonly partitions: number;
+  readonly #inboxes: ReadonlyMap<number, readonly Arrived[]>;
+  readonly #moments = new Map<number, readonly Moment[]>();
+  readonly #events = new Map<string, LoggedEvent>();
+
+  constructor({ evidences, acknowledged, skewMs }: WorldOf) {
+    this.acknowledged = acknowledged;
+    this.skewMs = skewMs;
+    this.partitions = evidences.length;
+    this.#inboxes = new Map(evidences.map(({ partition, inbox }) => [partition, inbox]));
+    for (const { partition, inbox } of evidences) this.#moments.set(partition, this.#read(partition, inbox));
+    this.runs = evidences.flatMap(({ partition, history }) => runsOf(partition, history));
+  }
+
+  #read(partition: number, inbox: readonly Arrived[]): readonly Moment[] {
+    const moments: Moment[] = [];
+    let rawMs = 0;
+    let advanceMs = 0;
+    for (const { offset, appendTimeMs, record } of inbox) {
+      rawMs = Math.max(rawMs, appendTimeMs);
+      if (record?.kind === "advance") advanceMs += record.ms;
+      moments.push({ offset, atMs: rawMs + advanceMs, rawMs });
+      if (record?.kind !== "event" || record.origin !== null) continue;
+      const { id, idFrom, name, home, payload } = record;
+      const key = `${name}\n${id}`;
+      const body = parsedJson(payload);
+      const known = this.#events.get(key) ?? { id, idFrom, name, body, copies: new Map(), home, isOne: true };
+      this.#events.set(key, known);
+      if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;
+      if (known.copies.has(partition)) continue;
+      known.copies.set(partition, { partition, offset, atMs: rawMs + advanceMs, rawMs });
+    }
+    return moments;
+  }
+
+  get events(): readonly LoggedEvent[] {
+    return [...this.#events.values()];
+  }
+
+  event(name: string, id: string): LoggedEvent | undefined {
+    return this.#events.get(`${name}\n${id}`);
+  }
+
+  inbox(partition: number): readonly Arrived[] {
+    return this.#inboxes.get(partition) ?? [];
+  }
+
+  moments(partition: number): readonly Moment[] {
+    return this.#moments.get(partition) ?? [];
+  }
+
+  momentAt(partition: number, offset: number): Moment | undefined {
+    return this.moments(partition).find((moment) => moment.offset === offset);
+  }
+
+  /** What the run's worker asked for when this wait began. */
+  askedAt({ partition }: RunLines, offset: number, stepId: string): WaitRequest | undefined {
+    const record = this.inbox(partition).find((arrived) => arrived.offset === offset)?.record;
+    if (record?.kind !== "report") return undefined;
+    for (const op of record.report.ops) if (op.kind === "waitRequested" && op.stepId === stepId) return op;
+    return undefined;
+  }
+
+  triggerOf({ lines }: RunLines): LoggedEvent | undefined {
+    const first = lines[0]?.body;
+    return first?.kind === "runStarted" ? this.event(first.eventName, first.eventId) : undefined;
+  }
+
+  /** The function as registered on the partition when the record at `offset` was decided. */
+  configAt(partition: number, functionId: string, offset: number): FunctionConfig | undefined {
+    return configsOf(this.inbox(partition), functionId, offset).at(-1)?.functions.find(isNamed(functionId));
+  }
+
+  /** All configurations of the function's app that ever came to the partition. */
+  configsOf(partition: number, functionId: string): readonly (FunctionConfig | undefined)[] {
+    return configsOf(this.inbox(partition), functionId, Infinity).map(({ functions }) =>
+      functions.find(isNamed(functionId)),
+    );
+  }
+}
+
+export type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
+
+const isNamed =
+  (functionId: string) =>
+  ({ id }: FunctionConfig): boolean =>
+    functionId.endsWith(`/${id}`);
+
+/** In the order of their versions. Partition 0 numbers them: what it asks others to register is in its own inbox first. */
+function configsOf(
+  inbox: readonly Arrived[],
+  functionId: string,
+  before: number,
+): readonly Pick<RegisteredApp, "functions">[] {
+  const app = functionId.slice(0, functionId.indexOf("/"));
+  return inbox.flatMap(({ offset, record }) => {
+    if (offset >= before) return [];
+    if (record?.kind !== "registered" && record?.kind !== "register") return [];
+    return record.config.app === app ? [record.config] : [];
+  });
+}
+
+export const ENDINGS: ReadonlySet<string> = new Set(["runCompleted", "runFailed", "runCancelled"]);
+
+export function endOf({ lines }: RunLines): Caused<HistoryEntry> | undefined {
+  return lines.find(({ body }) => ENDINGS.has(body.kind));
+}
+
+/** Ids of events that the run's waits took. */
+export function takenBy({ lines }: RunLines): ReadonlySet<string> {
+  return new Set(lines.flatMap(({ body }) => (body.kind === "waitResolved" ? [body.eventId] : [])));
+}
+
+export function runsOf(partition: number, history: readonly Caused<HistoryEntry>[]): readonly RunLines[] {
+  const runs = new Map<string, RunLines>();
+  for (const line of history) {
+    const { runId, functionId } = line.body;
+    const run = runs.get(runId) ?? { runId, functionId, partition, lines: [] };
+    runs.set(runId, run);
+    run.lines.push(line);
+  }
+  return [...runs.values()];
+}

@@ -1,0 +1,278 @@
+/**
+ * An event has come: by its sender, repeated by its home, or offered by a partition that learned of a new route. First it
+ * cancels, then it resolves waits, then it starts runs; what starts elsewhere and listens here becomes a guest.
+ */
+import {
+  anchorPathOf,
+  anchorValueOf,
+  functionIdOf,
+  ID_BUCKET_MS,
+  ID_PATH,
+  ID_WINDOW_MS,
+  matchValue,
+  matchValuesOf,
+  namesEvent,
+  parsedJson,
+  partitionOf,
+  partitionsOf,
+  runBaseOf,
+  runIdAt,
+  type FunctionConfig,
+  type InboxRecordOf,
+  type MatchValues,
+  type RegisteredApp,
+} from "@eddy/schemas";
+import { readCondition } from "../script/script.js";
+import { answerResolved, answerCancelled, isOpenFor, welcome } from "./guest-model.js";
+import { conditionHolds, keyOf, listeningOf, matches, valueOf, givenOf, type Listening } from "./listening.js";
+import type { PartitionModel } from "./partition-model.js";
+import type { ModelEvent, ModelRun, Rule } from "./run.js";
+import { giveEvent, introduction } from "./wait-model.js";
+
+type EventRecord = InboxRecordOf<"event">;
+
+/** What a function listens to for a run, with the trigger's value filled in. */
+export interface Declared {
+  readonly listening: Listening;
+  readonly value: string;
+  readonly partition: number;
+  /** Of a cancel rule; undefined: a wait. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** A run that an event starts, here or elsewhere. */
+export interface Candidate {
+  readonly base: string;
+  readonly functionId: string;
+  readonly app: RegisteredApp;
+  readonly fn: FunctionConfig;
+  readonly partition: number;
+}
+
+export function onEvent(model: PartitionModel, record: EventRecord): void {
+  const body = parsedJson(record.payload);
+  const values = valuesOf(model, record, body);
+  const candidates = record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values);
+  const fresh = freshKeys(model, record, values, candidates);
+  if (fresh.size === 0) return;
+  const { id, name, payload, origin } = record;
+  const event: ModelEvent = {
+    ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.atMs ?? model.nowMs },
+    ...{ id, name, body, payload, values },
+    offeredFrom: origin === null && record.home === model.where.partition ? record : null,
+  };
+  model.events.push(event);
+  if (event.offeredFrom !== null) repeat(model, event, record);
+  const isFresh = (path: string, value: string): boolean => fresh.has(pairOf(record, path, value));
+  cancelRuns(model, event, isFresh, origin !== null);
+  resolveWaits(model, event, isFresh);
+  for (const candidate of candidates) {
+    const { base, partition } = candidate;
+    const isHere = partition === model.where.partition;
+    if (isHere && fresh.has(startOf(record, candidate)) && model.runOf(base) === undefined) {
+      start(model, candidate, event, record);
+    }
+    if (!isHere) welcome(model, { candidate, declared: declaredBy(model, candidate, event), event, record });
+  }
+}
+
+/** A sender that does not know all registrations may have left out values; an offer has but the new ones. */
+function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): MatchValues {
+  if (record.origin?.as === "offer") return record.values;
+  const all = new Map(record.values.map(([path, value]) => [path, value]));
+  const own = matchValuesOf({ ...(body as object), id: record.id }, model.routes.of(record.name));
+  for (const [path, value] of own) if (!all.has(path)) all.set(path, value);
+  return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+const pairOf = ({ id, name }: EventRecord, path: string, value: string): string =>
+  JSON.stringify([id, name, path, value]);
+const startOf = ({ id }: EventRecord, { fn, base }: Candidate): string =>
+  anchorPathOf(fn) === ID_PATH ? id : `${id} ${base}`;
+
+/**
+ * What makes the event new here: its id with a value of this partition, or alone, where it has none here or places a run.
+ * What a sender wrote is new as a whole or not at all. Ids are forgotten in whole time buckets, so they are known a little
+ * longer than the window.
+ */
+function freshKeys(
+  model: PartitionModel,
+  record: EventRecord,
+  values: MatchValues,
+  candidates: readonly Candidate[],
+): ReadonlySet<string> {
+  const { partition, partitions } = model.where;
+  const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
+  const keys = new Set(here.map(([path, value]) => pairOf(record, path, value)));
+  if (keys.size === 0) keys.add(record.id);
+  for (const candidate of candidates) if (candidate.partition === partition) keys.add(startOf(record, candidate));
+  const fresh = new Set([...keys].filter((key) => (model.ids.get(key) ?? 0) <= model.nowMs));
+  const { origin } = record;
+  if (origin === null && fresh.size < keys.size) return new Set();
+  if (origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return new Set();
+  if (fresh.size === 0) return fresh;
+  // Values of its id are as new as the rest: nobody knows an event by its id here and not by its other values.
+  for (const [path, value] of values) if (path === ID_PATH) fresh.add(pairOf(record, path, value));
+  const width = ID_BUCKET_MS[record.idFrom];
+  const untilMs = (Math.floor(model.nowMs / width) + 1) * width + ID_WINDOW_MS[record.idFrom];
+  for (const key of fresh) model.ids.set(key, untilMs);
+  return fresh;
+}
+
+/** The home sends the others what they may lack, by the routes known to it. */
+function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: EventRecord): void {
+  const { partition, partitions } = model.where;
+  for (const to of partitionsOf(values, model.routes.of(record.name), partitions)) {
+    if (to === partition) continue;
+    const all = values.map(([path, value]): [string, string] => [path, value]);
+    const version = Math.max(model.version, record.version);
+    model.send(to, { ...record, values: all, version, origin: { as: "repeat", atMs } });
+  }
+}
+
+type IsFresh = (path: string, value: string) => boolean;
+
+function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, isLate: boolean): void {
+  const hits = (rule: Rule, given: unknown, startedAtMs: number): boolean =>
+    isFresh(rule.path, rule.value) &&
+    event.atMs < rule.expiresAtMs &&
+    (!isLate || startedAtMs <= event.atMs) &&
+    matches(rule, rule.value, given, event);
+  for (const run of [...model.runs.values()]) {
+    if (run.trigger.id === event.id && run.trigger.name === event.name) continue;
+    if (!run.rules.some((rule) => hits(rule, run.trigger.body, run.startedAtMs))) continue;
+    model.end(run, { kind: "runCancelled", eventId: event.id, reason: `event ${event.name}` });
+  }
+  for (const guest of [...model.guests.values()]) {
+    if (guest.trigger.id === event.id && guest.trigger.name === event.name) continue;
+    if (guest.rules.some((rule) => hits(rule, rule.given, guest.startedAtMs))) answerCancelled(model, guest, event);
+  }
+}
+
+/** A listener takes an event once. Where several of its waits match, the first path counts, then the oldest wait. */
+function resolveWaits(model: PartitionModel, event: ModelEvent, isFresh: IsFresh): void {
+  for (const run of [...model.runs.values()]) {
+    if (run.taken.has(event.id) || (run.trigger.id === event.id && run.trigger.name === event.name)) continue;
+    const open = run.pending.filter(
+      (p) =>
+        p.kind === "wait" &&
+        p.value !== null &&
+        isFresh(p.path, p.value) &&
+        event.offset > p.from.offset &&
+        event.atMs >= p.from.atMs &&
+        event.atMs < p.deadlineMs &&
+        matches(p, p.value, run.trigger.body, event),
+    );
+    const [first] = open.sort((a, b) => orderOf(a) - orderOf(b) || a.no - b.no);
+    if (first?.kind !== "wait") continue;
+    run.pending = run.pending.filter((p) => p !== first);
+    giveEvent(model, run, { stepId: first.stepId, event, fromLookback: false });
+    if (!run.inFlight) model.dispatch(run, "resume");
+  }
+  for (const guest of model.guests.values()) {
+    const open = guest.waits.filter(
+      (wait) => isFresh(wait.path, wait.value) && isOpenFor(guest, wait, event) && event.atMs < wait.deadlineMs,
+    );
+    const [first] = open.sort((a, b) => orderOf(a) - orderOf(b) || a.no - b.no);
+    if (first !== undefined) answerResolved(model, guest, first, { event, fromLookback: false });
+  }
+
+  function orderOf(wait: object): number {
+    const path = "path" in wait ? wait.path : "";
+    return event.values.findIndex(([p]) => p === path);
+  }
+}
+
+function candidatesOf(
+  model: PartitionModel,
+  record: EventRecord,
+  body: unknown,
+  values: MatchValues,
+): readonly Candidate[] {
+  const found: Candidate[] = [];
+  for (const app of model.apps.values()) {
+    for (const fn of app.functions) {
+      const isTriggered = fn.triggers.some(
+        ({ event, if: text }) =>
+          namesEvent(event, record.name) && (text === null || conditionHolds(readCondition(text), body)),
+      );
+      if (!isTriggered) continue;
+      const functionId = functionIdOf(app.app, fn.id);
+      const anchorValue = anchorValueOf(values, anchorPathOf(fn));
+      found.push({
+        base: runBaseOf({ functionId, eventName: record.name, eventId: record.id, anchorValue }),
+        ...{ functionId, app, fn },
+        partition: partitionOf(anchorValue, model.where.partitions),
+      });
+    }
+  }
+  return found;
+}
+
+/** Rules that are over before they begin are left out. */
+export function declaredBy(model: PartitionModel, { app, fn }: Candidate, event: ModelEvent): readonly Declared[] {
+  const declared: Declared[] = [];
+  const add = (listening: Listening, expiresAtMs: number | undefined): void => {
+    const value = matchValue(event.values, listening.of) ?? valueOf(event.body, listening.of);
+    if (value === null || (expiresAtMs !== undefined && expiresAtMs <= event.atMs)) return;
+    declared.push({ listening, value, partition: partitionOf(value, model.where.partitions), expiresAtMs });
+  };
+  for (const rule of fn.cancelOn) {
+    const { timeout } = rule;
+    const lives = timeout === null ? Infinity : "ms" in timeout ? event.atMs + timeout.ms : timeout.atMs;
+    add(listeningOf(rule), lives);
+  }
+  for (const wait of fn.waits) add(listeningOf(wait), undefined);
+  for (const { functionId, event: name, path, of } of app.learned) {
+    if (functionId === fn.id && of !== null) add({ event: name, path, of, condition: null }, undefined);
+  }
+  return declared;
+}
+
+function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, record: EventRecord): void {
+  const { base, functionId, app, fn } = candidate;
+  const declared = declaredBy(model, candidate, event);
+  const isRule = ({ expiresAtMs }: Declared): boolean => expiresAtMs !== undefined;
+  const here = ({ partition }: Declared): boolean => partition === model.where.partition;
+  const rules = declared.filter((d) => isRule(d) && here(d));
+  const run: ModelRun = {
+    ...{ runId: runIdAt(base, event.offset), base, functionId, app: app.app, fn, trigger: event },
+    rules: rules.map((d) => ({ ...d.listening, value: d.value, expiresAtMs: d.expiresAtMs ?? Infinity })),
+    foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
+    listens: new Set(declared.filter((d) => !isRule(d)).map((d) => keyOf(d.listening, d.value))),
+    ...{ startedAtMs: event.atMs, mark: { offset: event.offset, atMs: event.atMs }, laterMark: null },
+    ...{ memo: new Map(), settledAt: [], endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
+    ...{ attempts: new Map(), taken: new Set(), invocation: 0, inFlight: false, news: false, memoSent: 0 },
+    ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
+  };
+  model.runs.set(run.runId, run);
+  const dueAtMs = Math.max(model.nowMs, record.tsMs);
+  model.record(run, { kind: "runStarted", eventId: event.id, eventName: event.name, dueAtMs });
+  if (record.version < app.version)
+    tellRules(
+      model,
+      run,
+      declared.filter((d) => isRule(d) && !here(d)),
+    );
+  if (dueAtMs > model.nowMs) run.pending.push({ kind: "start", no: run.pendingNo++, dueAtMs });
+  else model.dispatch(run, "start");
+}
+
+/** Its sender may not have known that the trigger must go where these rules are. */
+function tellRules(model: PartitionModel, run: ModelRun, declared: readonly Declared[]): void {
+  for (const to of new Set(declared.map(({ partition }) => partition))) {
+    const rules = declared
+      .filter(({ partition }) => partition === to)
+      .map(({ listening, value, expiresAtMs = Infinity }) => ({
+        ...{ event: listening.event, path: listening.path, value, if: listening.condition?.text ?? null },
+        given: givenBytes(listening, run),
+        expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
+      }));
+    model.send(to, { ...introduction(run), wait: null, rules });
+  }
+}
+
+export function givenBytes(listening: Listening, run: ModelRun): Uint8Array | null {
+  if (listening.condition === null) return null;
+  return new TextEncoder().encode(JSON.stringify(givenOf(listening, run.trigger.body)));
+}

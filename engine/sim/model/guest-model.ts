@@ -1,0 +1,211 @@
+/** Runs of other partitions that listen here, and what other partitions say of this one's runs. */
+import { parsedJson, partitionOfShard, shardOfRun, type ForeignAnswer, type InboxRecordOf } from "@eddy/schemas";
+import { readCondition } from "../script/script.js";
+import { onEvent, type Candidate, type Declared } from "./event-model.js";
+import { givenOf, keyOf, matches, type Listening } from "./listening.js";
+import { engineError, type PartitionModel } from "./partition-model.js";
+import { pastOf } from "./registration-model.js";
+import type { Guest, GuestRule, GuestWait, ModelEvent } from "./run.js";
+import { earlierEvent, giveEvent, tellWait } from "./wait-model.js";
+
+/** What the trigger's own copy says of a run that listens here. */
+export interface Welcome {
+  readonly candidate: Candidate;
+  readonly declared: readonly Declared[];
+  readonly event: ModelEvent;
+  readonly record: InboxRecordOf<"event">;
+}
+
+/** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
+export function welcome(model: PartitionModel, { candidate, declared, event, record }: Welcome): void {
+  const here = declared.filter(({ partition }) => partition === model.where.partition);
+  if (here.length === 0) return;
+  const { base, partition } = candidate;
+  const { offset } = model;
+  const known = model.guests.get(base);
+  const guest: Guest = known ?? {
+    ...{ base, runId: null, trigger: event, fromOffset: offset, heardAt: offset, startedAtMs: event.atMs },
+    ...{ taken: new Set(), listens: new Set(), rules: [], waits: [] },
+  };
+  guest.heardAt = offset;
+  for (const { listening, value, expiresAtMs } of here) {
+    if (expiresAtMs === undefined) guest.listens.add(keyOf(listening, value));
+    else guest.rules.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
+  }
+  model.guests.set(base, guest);
+  const goesAlong = record.home !== model.where.partition && record.home !== partition;
+  const { kind: _, origin: __, ...fields } = record;
+  const along = goesAlong ? { ...fields, atMs: event.atMs } : null;
+  model.send(partition, { kind: "announced", base, at: offset, event: along });
+}
+
+function homeOf(model: PartitionModel, { base }: Guest): number {
+  return partitionOfShard(shardOfRun(base), model.where.partitions);
+}
+
+function answer(model: PartitionModel, guest: Guest, what: ForeignAnswer): void {
+  const { base, runId } = guest;
+  model.send(homeOf(model, guest), { kind: "answer", base, runId, answer: what });
+}
+
+export interface Found {
+  readonly event: ModelEvent;
+  readonly fromLookback: boolean;
+}
+
+export function answerResolved(model: PartitionModel, guest: Guest, { no }: { no: number }, found: Found): void {
+  const { id: eventId, payload, atMs } = found.event;
+  guest.waits = guest.waits.filter((wait) => wait.no !== no);
+  guest.taken.add(eventId);
+  answer(model, guest, { kind: "resolved", no, eventId, payload, atMs, fromLookback: found.fromLookback });
+}
+
+export function answerCancelled(model: PartitionModel, guest: Guest, { id, name }: { id: string; name: string }): void {
+  model.guests.delete(guest.base);
+  answer(model, guest, { kind: "cancelled", eventId: id, eventName: name });
+}
+
+export function timeOutGuest(model: PartitionModel, guest: Guest, { no }: GuestWait): void {
+  guest.waits = guest.waits.filter((wait) => wait.no !== no);
+  answer(model, guest, { kind: "timedOut", no });
+}
+
+/** Is the event one that this wait may take, but for its deadline? */
+export function isOpenFor(guest: Guest, wait: GuestWait, event: ModelEvent): boolean {
+  const { trigger, taken, fromOffset } = guest;
+  if (event.offset <= fromOffset || event.atMs < wait.fromMs || taken.has(event.id)) return false;
+  if (event.id === trigger.id && event.name === trigger.name) return false;
+  return matches(wait, wait.value, wait.given, event);
+}
+
+interface Told {
+  readonly event: string;
+  readonly path: string;
+  readonly value: string;
+  readonly if: string | null;
+  readonly given: Uint8Array | null;
+}
+
+function read(told: Told): { listening: Listening; value: string; given: unknown } {
+  const { event, path, value, if: text, given } = told;
+  const condition = text === null ? null : readCondition(text);
+  return {
+    listening: { event, path, of: path, condition },
+    value,
+    given: given === null ? null : parsedJson(given),
+  };
+}
+
+/** The run itself tells: of a wait, or of rules where the trigger's copy may not have come, or have said less. */
+export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): void {
+  const { base, runId, trigger, startedAtMs, taken, wait, rules } = told;
+  const guest: Guest = model.guests.get(base) ?? {
+    ...{ base, runId, trigger, fromOffset: -1, heardAt: -1, startedAtMs },
+    ...{ taken: new Set(), listens: new Set(), rules: [], waits: [] },
+  };
+  model.guests.set(base, guest);
+  guest.runId = runId;
+  for (const id of taken) guest.taken.add(id);
+  for (const rule of rules) {
+    const { listening, value, given } = read(rule);
+    const added = { ...listening, value, given, expiresAtMs: rule.expiresAtMs ?? Infinity };
+    guest.rules.push(added);
+    const hit = earlierHit(model, guest, added);
+    if (hit !== undefined) return answerCancelled(model, guest, hit);
+  }
+  if (wait !== null) openWait(model, guest, wait);
+}
+
+/** What would have cancelled the run, had this partition known of its rule in time. */
+function earlierHit(model: PartitionModel, guest: Guest, rule: GuestRule): ModelEvent | undefined {
+  const { trigger, startedAtMs } = guest;
+  return pastOf(model, startedAtMs).find(
+    (event) =>
+      event.atMs > startedAtMs &&
+      event.atMs < rule.expiresAtMs &&
+      !(event.id === trigger.id && event.name === trigger.name) &&
+      matches(rule, rule.value, rule.given, event),
+  );
+}
+
+function openWait(model: PartitionModel, guest: Guest, told: NonNullable<InboxRecordOf<"listen">["wait"]>): void {
+  const { listening, value, given } = read(told);
+  const { no, deadlineMs, fromMs } = told;
+  const key = keyOf(listening, value);
+  const isLate = !guest.listens.has(key);
+  guest.listens.add(key);
+  const { trigger, taken } = guest;
+  const from = { offset: guest.fromOffset, atMs: fromMs };
+  const event = earlierEvent(model, { listening, value, given, trigger, taken, from, deadlineMs, isLate });
+  if (event !== undefined) return answerResolved(model, guest, { no }, { event, fromLookback: true });
+  // Late as it may be: what is due comes before the next record, not with this one.
+  const dueAtMs = Math.max(deadlineMs, model.nowMs + 1);
+  guest.waits.push({ no, value, given, deadlineMs, dueAtMs, fromMs, ...listening });
+}
+
+export function onUnlisten(model: PartitionModel, { base, runId, no, upTo }: InboxRecordOf<"unlisten">): void {
+  const guest = model.guests.get(base);
+  if (guest === undefined) return;
+  if (no !== null) {
+    if (guest.runId === runId) guest.waits = guest.waits.filter((wait) => wait.no !== no);
+    return;
+  }
+  if (guest.heardAt <= upTo) {
+    model.guests.delete(base);
+    return;
+  }
+  // The run is over; a later trigger copy, which its partition has not heard of yet, may have started another one.
+  if (guest.runId === null || guest.runId !== runId) return;
+  guest.runId = null;
+  guest.waits = [];
+  guest.taken.clear();
+  guest.fromOffset = guest.heardAt;
+}
+
+/** Another partition heard the trigger. If no such run lives, or it does not listen there, that partition is told so. */
+export function onAnnounced(model: PartitionModel, { base, at, event, source }: InboxRecordOf<"announced">): void {
+  if (event !== null) {
+    const { atMs, ...fields } = event;
+    onEvent(model, { kind: "event", ...fields, origin: { as: "repeat", atMs, source } });
+  }
+  const run = model.runOf(base);
+  const heardAt = run?.foreign.get(source.partition);
+  if (run === undefined || heardAt === undefined) {
+    const runId = run?.runId ?? null;
+    return model.send(source.partition, { kind: "unlisten", base, runId, no: null, upTo: at });
+  }
+  run.foreign.set(source.partition, Math.max(heardAt, at));
+}
+
+/** What became of what a run listens to elsewhere. */
+export function onAnswer(model: PartitionModel, { base, runId, answer: said, source }: InboxRecordOf<"answer">): void {
+  const run = model.runOf(base);
+  if (run === undefined || (runId !== null && run.runId !== runId)) return;
+  switch (said.kind) {
+    case "cancelled": {
+      const { eventId, eventName } = said;
+      run.foreign.delete(source.partition);
+      return model.end(run, { kind: "runCancelled", eventId, reason: `event ${eventName}` });
+    }
+    case "failed":
+      run.foreign.delete(source.partition);
+      return model.end(run, { kind: "runFailed", error: engineError(said.error.name) });
+    case "resolved":
+    case "timedOut":
+      break;
+  }
+  const wait = run.pending.find((p) => p.kind === "foreignWait" && p.no === said.no);
+  if (wait?.kind !== "foreignWait") return;
+  if (said.kind === "resolved" && run.taken.has(said.eventId)) return tellWait(model, run, wait);
+  run.pending = run.pending.filter((p) => p !== wait);
+  const { stepId, deadlineMs } = wait;
+  if (said.kind === "resolved") {
+    const { eventId: id, payload, atMs, fromLookback } = said;
+    giveEvent(model, run, { stepId, event: { id, payload, atMs, offset: -1 }, fromLookback });
+  } else {
+    model.settle(run, { stepId, kind: "wait", data: null, error: null, invocation: 0 });
+    model.moveMark(run, { offset: -1, atMs: deadlineMs });
+    model.record(run, { kind: "waitTimedOut", stepId });
+  }
+  if (!run.inFlight) model.dispatch(run, "resume");
+}

@@ -1,0 +1,144 @@
+/** Waits: from where on events count for them, what came before they were asked for, how they end. */
+import { BROKER_SKEW_MS, functionIdOf, partitionOf, type StepOp } from "@eddy/schemas";
+import { givenOf, keyOf, listeningOf, matches, type Listening } from "./listening.js";
+import type { PartitionModel } from "./partition-model.js";
+import { declares, pastOf } from "./registration-model.js";
+import type { ForeignWaitPending, From, ModelEvent, ModelMark, ModelRun } from "./run.js";
+
+type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
+
+export interface Given {
+  readonly stepId: string;
+  readonly event: Pick<ModelEvent, "id" | "payload" | "offset" | "atMs">;
+  readonly fromLookback: boolean;
+}
+
+/** The mark moves to the event itself, however late it is given. */
+export function giveEvent(model: PartitionModel, run: ModelRun, { stepId, event, fromLookback }: Given): void {
+  model.settle(run, { stepId, kind: "wait", data: event.payload, error: null, invocation: 0 });
+  run.taken.add(event.id);
+  model.moveMark(run, { offset: event.offset, atMs: event.atMs });
+  model.record(run, { kind: "waitResolved", stepId, eventId: event.id, fromLookback });
+}
+
+/** Clocks of brokers differ: what another partition's clock says is taken with a grain of salt. */
+function after({ offset, atMs }: ModelMark): From {
+  return { offset, atMs: atMs - BROKER_SKEW_MS };
+}
+
+function beginningOf(model: PartitionModel, run: ModelRun, since: WaitRequest["since"]): From {
+  switch (since) {
+    case "mark":
+      return after(run.mark);
+    case "trigger":
+      return after({ offset: run.trigger.offset, atMs: run.startedAtMs });
+    case "registration":
+      return { offset: model.offset, atMs: model.nowMs };
+  }
+}
+
+export function requestWait(model: PartitionModel, run: ModelRun, op: WaitRequest, deadlineMs: number): void {
+  const { stepId, value } = op;
+  const listening = listeningOf(op);
+  model.record(run, { kind: "waitStarted", stepId, eventName: op.event, untilMs: deadlineMs });
+  const from = beginningOf(model, run, op.since);
+  const no = run.pendingNo;
+  if (value === null) {
+    run.pendingNo += 1;
+    run.pending.push({ kind: "wait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening, value, from });
+    return;
+  }
+  const key = keyOf(listening, value);
+  const isKnown = run.listens.has(key);
+  run.listens.add(key);
+  if (!isKnown) learn(model, run, listening, from);
+  const partition = partitionOf(value, model.where.partitions);
+  if (partition !== model.where.partition) {
+    run.pendingNo += 1;
+    const wait: ForeignWaitPending = {
+      ...{ kind: "foreignWait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening },
+      ...{ value, partition, fromMs: from.atMs },
+    };
+    if (!run.foreign.has(partition)) run.foreign.set(partition, -1);
+    run.pending.push(wait);
+    return tellWait(model, run, wait);
+  }
+  const earlier = earlierEvent(model, {
+    ...{ listening, value, given: run.trigger.body, trigger: run.trigger, taken: run.taken, from, deadlineMs },
+    isLate: !isKnown,
+  });
+  if (earlier !== undefined) return giveEvent(model, run, { stepId, event: earlier, fromLookback: true });
+  run.pendingNo += 1;
+  run.pending.push({ kind: "wait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening, value, from });
+}
+
+/** What the function has not declared it declares from now on: whoever sends must know the way. */
+function learn(model: PartitionModel, run: ModelRun, { event, path, of }: Listening, from: From): void {
+  const app = model.apps.get(run.app);
+  const functionId = run.functionId.slice(run.app.length + 1);
+  if (functionIdOf(run.app, functionId) !== run.functionId) throw new Error(`no function id: ${run.functionId}`);
+  if (app !== undefined && declares(app, { functionId, event, path })) return;
+  // Where each run has its own constant, there is nothing to fill in for others.
+  const wait = { functionId, event, path, of: of.startsWith("=") && of !== path ? null : of };
+  const { base } = run;
+  const { settleMs } = model;
+  model.send(0, { kind: "learn", app: run.app, base, wait, sinceMs: from.atMs, settleMs });
+}
+
+/** Asks the partition of the value to keep the wait. */
+export function tellWait(model: PartitionModel, run: ModelRun, wait: ForeignWaitPending): void {
+  const { no, event, path, value, condition, deadlineMs, fromMs } = wait;
+  const given = condition === null ? null : new TextEncoder().encode(JSON.stringify(givenOf(wait, run.trigger.body)));
+  model.send(wait.partition, {
+    ...introduction(run),
+    wait: { no, event, path, value, if: condition?.text ?? null, given, deadlineMs, fromMs },
+    rules: [],
+  });
+}
+
+/** What every `listen` says of its run. */
+export function introduction(run: ModelRun) {
+  const { base, runId, trigger, startedAtMs, taken, mark } = run;
+  return {
+    ...{ kind: "listen" as const, base, runId, trigger: { id: trigger.id, name: trigger.name }, startedAtMs },
+    ...{ taken: [...taken], keepFromMs: after(mark).atMs },
+  };
+}
+
+interface Looking {
+  readonly listening: Listening;
+  readonly value: string;
+  readonly given: unknown;
+  readonly trigger: { readonly id: string; readonly name: string };
+  readonly taken: ReadonlySet<string>;
+  readonly from: From;
+  readonly deadlineMs: number;
+  /** Nobody listened there for the run before: then the log is read again, which is bounded. */
+  readonly isLate: boolean;
+}
+
+/** Lookback by definition: the first event from there on that matches and that this run has not had. */
+export function earlierEvent(model: PartitionModel, looking: Looking): ModelEvent | undefined {
+  const { listening, value, given, trigger, taken, from, deadlineMs, isLate } = looking;
+  return (isLate ? pastOf(model, from.atMs) : model.events).find(
+    (event) =>
+      event.offset > from.offset &&
+      event.atMs >= from.atMs &&
+      event.atMs < deadlineMs &&
+      !taken.has(event.id) &&
+      !(event.id === trigger.id && event.name === trigger.name) &&
+      matches(listening, value, given, event),
+  );
+}
+
+/** A wait or sleep that the handler gave up. */
+export function withdraw(model: PartitionModel, run: ModelRun, stepId: string): void {
+  const open = run.pending.find((p) => p.kind !== "start" && p.kind !== "retry" && p.stepId === stepId);
+  if (open === undefined) return;
+  run.pending = run.pending.filter((p) => p !== open);
+  run.withdrawn.add(stepId);
+  if (open.kind !== "foreignWait") return;
+  const { base, runId } = run;
+  const upTo = run.foreign.get(open.partition) ?? -1;
+  model.send(open.partition, { kind: "unlisten", base, runId, no: open.no, upTo });
+}
