@@ -1,5 +1,6 @@
 export * from "./brands.js";
 export * from "./codec.js";
+export * from "./condition-text.js";
 export * from "./condition.js";
 export * from "./duration.js";
 export * from "./event.js";

@@ -1,5 +1,5 @@
 /** Eddy's SDK: define durable functions, send events, run a worker. */
-export { Eddy, type AnyEddy, type ByName, type EddyOptions, type PayloadFor } from "./define/client.js";
+export { Eddy, type AnyEddy, type ByName, type EddyOptions } from "./define/client.js";
 export { EddyFunction } from "./define/eddy-function.js";
 export {
   eventType,
@@ -20,6 +20,9 @@ export type {
   FunctionOptions,
   Handler,
   HandlerContext,
+  Listening,
+  PayloadFor,
+  SinceOption,
   StepId,
   Steps,
   TimeoutOption,

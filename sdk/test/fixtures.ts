@@ -1,6 +1,7 @@
 /** A worker with a scripted engine and a clock in hand. */
 import { Eddy } from "../src/index.js";
-import type { EddyFunction, Handler } from "../src/index.js";
+import type { EddyFunction, EventPayload, Handler } from "../src/index.js";
+import { EventSender, type EventDelivery } from "../src/protocol/event-sender.js";
 import { Worker, type WorkerOptions } from "../src/worker/worker.js";
 import { ManualClock, memoryLogger } from "./manual-clock.js";
 import { ScriptedEngine } from "./scripted-engine.js";
@@ -16,6 +17,8 @@ export async function bench(functions: EddyFunction | readonly EddyFunction[], o
   const engine = new ScriptedEngine();
   const clock = new ManualClock();
   const log = memoryLogger();
+  const sent: EventPayload[] = [];
+  const sender = new EventSender({ delivery: memoryDelivery(sent), known: new Map() });
   const make = (workerId: string): Worker =>
     new Worker(
       {
@@ -29,7 +32,7 @@ export async function bench(functions: EddyFunction | readonly EddyFunction[], o
         replayGraceMs: 10_000,
         ...options,
       },
-      { transport: engine, clock, logger: log },
+      { transport: engine, clock, logger: log, send: (events, idOf) => sender.send(events, idOf) },
     );
   const worker = make("w1");
   await worker.start();
@@ -38,11 +41,26 @@ export async function bench(functions: EddyFunction | readonly EddyFunction[], o
     clock,
     worker,
     log,
+    /** What steps have sent. */
+    sent,
     /** As if the process had been replaced: a worker that knows nothing takes over. */
     replaceWorker: async (): Promise<Worker> => {
       const next = make("w2");
       await next.start();
       return next;
     },
+  };
+}
+
+/** Takes whatever is sent. */
+function memoryDelivery(sent: EventPayload[]): EventDelivery {
+  return {
+    async try({ body, generated }) {
+      if (generated.length > 0) throw new Error("a step's events have ids that it can say again");
+      const events = [JSON.parse(body) as EventPayload | EventPayload[]].flat();
+      sent.push(...events);
+      return { ids: events.map(({ id }) => id ?? "") };
+    },
+    close: async () => undefined,
   };
 }

@@ -23,6 +23,7 @@ export interface ScriptedRun {
   /** By step id; failed steps that are to be tried again are here too. */
   pending: Map<string, StepOp>;
   attempts: Map<string, number>;
+  withdrawn: Set<string>;
   invocation: number;
   memoSent: number;
   isInFlight: boolean;
@@ -109,6 +110,7 @@ export class ScriptedEngine implements WorkerTransport {
       memo: [],
       pending: new Map(),
       attempts: new Map(),
+      withdrawn: new Set(),
       invocation: 0,
       memoSent: 0,
       isInFlight: false,
@@ -178,7 +180,9 @@ export class ScriptedEngine implements WorkerTransport {
       event: before === 0 ? encodeJson(run.event) : null,
       memo: run.memo.slice(run.memoSent).filter((entry) => entry.invocation !== before),
       memoTotal: run.memo.length,
-      ...(this.tellsPending ? { pending: [...run.pending.keys()].filter((id) => id !== "") } : {}),
+      ...(this.tellsPending
+        ? { pending: [...run.pending.keys()].filter((id) => id !== ""), withdrawn: [...run.withdrawn] }
+        : {}),
     };
     run.memoSent = run.memo.length;
     this.requests.push(request);
@@ -208,9 +212,17 @@ export class ScriptedEngine implements WorkerTransport {
 
   #applyOp(run: ScriptedRun, op: StepOp): void {
     const { stepId } = op;
+    if (op.kind === "withdrawn") {
+      if (run.pending.delete(stepId)) run.withdrawn.add(stepId);
+      return;
+    }
     if (run.memo.some((entry) => entry.stepId === stepId) || run.pending.has(stepId)) return;
+    run.withdrawn.delete(stepId);
     if (op.kind === "stepCompleted") {
-      run.memo.push({ stepId, kind: "run", data: op.data, error: null, invocation: run.invocation });
+      // What was settled meanwhile reaches the handler with the next request: after this.
+      const firstUnsent = run.memo.findIndex((entry, i) => i >= run.memoSent && entry.invocation !== run.invocation);
+      const at = firstUnsent === -1 ? run.memo.length : firstUnsent;
+      run.memo.splice(at, 0, { stepId, kind: "run", data: op.data, error: null, invocation: run.invocation });
     } else if (op.kind !== "stepFailed") {
       run.pending.set(stepId, op);
     } else if (op.retriable && this.#mayRetry(run, stepId)) {

@@ -9,10 +9,10 @@ import { KafkaDelivery } from "../protocol/kafka-delivery.js";
 import { SYSTEM_CLOCK } from "../step/clock.js";
 import { EddyFunction } from "./eddy-function.js";
 import { readEnvironment, type Environment } from "./environment.js";
-import { isEventType, type EventPayload, type EventType, type Untyped } from "./event-type.js";
+import { isEventType, type EventType, type Untyped } from "./event-type.js";
 import { readFunctionOptions } from "./function-options.js";
 import { CONSOLE_LOGGER, type Logger } from "./logger.js";
-import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, Trigger } from "./types.js";
+import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, PayloadFor, Trigger } from "./types.js";
 
 export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
   /** The app's name. Letters, digits, `.`, `_`, `-`; its runs and topics carry it. */
@@ -38,18 +38,12 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
 /** Event types of a list, by name. */
 export type ByName<Types extends readonly EventType[]> = { readonly [T in Types[number] as T["name"]]: T };
 
-/** What may be sent under a name: typed where the client knows the event. */
-export type PayloadFor<Known, Name extends string> = { readonly name: Name } & (Name extends keyof Known
-  ? Known[Name] extends EventType<infer N, infer Data>
-    ? EventPayload<N, Data> & { readonly data: Data }
-    : never
-  : EventPayload<Name>);
-
 export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly id: string;
   readonly baseUrl: string;
   readonly logger: Logger;
   readonly #known: ReadonlyMap<string, EventType>;
+  readonly #newSender: () => EventSender;
   readonly #sender: EventSender;
   readonly #kafka: KafkaSettings | null;
 
@@ -61,7 +55,8 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#kafka = kafkaOf(options, environment);
-    this.#sender = new EventSender({ delivery: this.#delivery(options, environment), known: this.#known });
+    this.#newSender = () => new EventSender({ delivery: this.#delivery(options, environment), known: this.#known });
+    this.#sender = this.#newSender();
   }
 
   /** null: the gateway is used. */
@@ -92,8 +87,8 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
       known: this.#known,
     });
     if (unreadWaits > 0) {
-      const message = "a waitForEvent has an event or match that is no literal: declare it in the `waits` option";
-      this.logger.warn({ app: this.id, function: config.id, waits: unreadWaits }, message);
+      const message = "a waitForEvent is not all literal; declared in the `waits` option it spares runs a detour";
+      this.logger.debug({ app: this.id, function: config.id, waits: unreadWaits }, message);
     }
     return new EddyFunction({
       config,
@@ -115,8 +110,15 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   }
 
   /**
-   * Ends the connections by which this client sends, so that the process can end; workers keep theirs
-   * until they are closed. Sends that are under way, and later ones, may be rejected over Kafka; over the gateway it does nothing.
+   * For `connect`: what this client's steps send with, which has the life of their worker. Close it.
+   */
+  openSender(): EventSender {
+    return this.#newSender();
+  }
+
+  /**
+   * Ends the connections by which this client sends, so that the process can end; workers, with what their steps send,
+   * keep theirs until they are closed. Sends that are under way, and later ones, may be rejected over Kafka; over the gateway it does nothing.
    * Idempotent; never rejects.
    */
   close(): Promise<void> {
@@ -137,7 +139,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
 }
 
 /** A client of any events. */
-export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger">;
+export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger" | "openSender">;
 
 function kafkaOf(
   { kafka, baseUrl }: Pick<EddyOptions, "kafka" | "baseUrl">,

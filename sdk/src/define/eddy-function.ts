@@ -1,4 +1,4 @@
-import type { FunctionConfig } from "@eddy/schemas";
+import { namesEvent, type FunctionConfig } from "@eddy/schemas";
 import type { EventType, Untyped } from "./event-type.js";
 import type { Logger } from "./logger.js";
 import type { Handler } from "./types.js";
@@ -9,7 +9,7 @@ export class EddyFunction {
   readonly config: FunctionConfig;
   /** With its types erased: the engine's events decide what it gets. */
   readonly handler: Handler<Untyped, Untyped>;
-  /** Event types of its triggers, by name, as far as they are known. */
+  /** Event types of its triggers, by the names of the triggers, as far as they are known. */
   readonly triggerTypes: ReadonlyMap<string, EventType>;
   readonly logger: Logger;
 
@@ -27,5 +27,11 @@ export class EddyFunction {
 
   get id(): string {
     return this.config.id;
+  }
+
+  /** The type of an event that started it, where one is known; that of a wildcard stands for all of its names. */
+  triggerTypeOf(eventName: string): EventType | undefined {
+    const known = this.triggerTypes.get(eventName);
+    return known ?? [...this.triggerTypes.values()].find(({ name }) => namesEvent(name, eventName));
   }
 }

@@ -3,16 +3,16 @@
  * here, while the app starts, with the path of the option.
  */
 import {
+  declaredWait,
   functionConfig,
   LIMITS,
   parseTimeout,
-  type CancelRule,
   type DeclaredWait,
   type FunctionConfig,
 } from "@eddy/schemas";
 import { DefinitionError } from "../errors/eddy-error.js";
 import { isEventType, type EventType } from "./event-type.js";
-import { findWaits } from "./wait-literals.js";
+import { findWaits, type LiteralWait } from "./wait-literals.js";
 
 export const DEFAULT_RETRIES = 4;
 
@@ -35,11 +35,13 @@ const NOT_YET = [
   "strict",
 ];
 
+const NO_WILDCARD = "a * at the end of a name is for triggers alone";
+
 /** A configuration, and the event types that its triggers were given as. */
 export interface ReadOptions {
   readonly config: FunctionConfig;
   readonly triggerTypes: ReadonlyMap<string, EventType>;
-  /** Waits in the handler that neither its text nor the `waits` option tells. */
+  /** Waits in the handler that neither its text nor the `waits` option tells: runs teach the engine of them. */
   readonly unreadWaits: number;
 }
 
@@ -88,24 +90,32 @@ class OptionReader {
     const cancelOn = this.#list("cancelOn", options["cancelOn"]).map((rule, i) => this.#cancelRule(rule, i));
     const declared = this.#list("waits", options["waits"]).map((wait, i) => this.#wait(wait, i));
     const found = findWaits(Function.prototype.toString.call(handler), (name) => this.#constant(name));
-    const config = this.#check({
+    const { triggers: all, ...config } = this.#check({
       id: options["id"],
       name: options["name"] ?? options["id"],
       triggers,
       cancelOn,
-      waits: distinct([...declared, ...found.waits]),
+      waits: [...declared, ...this.#foundBeside(declared, found.waits)],
       retries: options["retries"] ?? DEFAULT_RETRIES,
     });
-    this.#checkOneKey(config);
-    return { config, triggerTypes, unreadWaits: declared.length > 0 ? 0 : found.unread };
+    return {
+      config: { ...config, triggers: distinct(all), waits: distinct(config.waits) },
+      triggerTypes,
+      unreadWaits: declared.length > 0 ? 0 : found.unread,
+    };
   }
 
-  /** Runs, waits and cancel rules of a function must meet on one partition; better said now than by each run. */
-  #checkOneKey({ cancelOn, waits }: FunctionConfig): void {
-    const paths = [...new Set([...cancelOn, ...waits].map(({ match }) => match))];
-    if (paths.length < 2) return;
-    const what = `its cancelOn and waits match by ${paths.join(" and ")}`;
-    this.#fail("match", `${what}; in this version of Eddy all of a function's must match by the same path`);
+  /** Waits in the handler that were not declared. What only looks like a wait counts if it could be one. */
+  #foundBeside(declared: readonly unknown[], found: readonly LiteralWait[]): readonly DeclaredWait[] {
+    const known = new Set(declared.map((wait) => JSON.stringify(wait)));
+    return found.flatMap(({ isNamed, ...wait }) => {
+      const parsed = declaredWait.safeParse(wait);
+      if (parsed.success && !wait.event.includes("*")) return known.has(JSON.stringify(wait)) ? [] : [parsed.data];
+      if (!isNamed) return [];
+      const issue = parsed.error?.issues[0];
+      const what = issue === undefined ? `event: ${NO_WILDCARD}` : `${issue.path.join(".")}: ${issue.message}`;
+      return this.#fail("handler", `a waitForEvent of ${JSON.stringify(wait.event)}: ${what}`);
+    });
   }
 
   #checkNames(names: readonly string[]): void {
@@ -116,47 +126,44 @@ class OptionReader {
     }
   }
 
-  #triggers(given: unknown): { event: string }[] {
+  #triggers(given: unknown): { event: string; if: unknown }[] {
     const list = this.#list("triggers", given);
     if (list.length === 0) this.#fail("triggers", 'expected at least one, such as { event: "cart/product.added" }');
-    const events = list.map((trigger, i) => {
+    return list.map((trigger, i) => {
       const at = `triggers[${i}]`;
-      if (isEventType(trigger)) return this.#event(trigger, at);
-      const { event } = this.#fields(trigger, at, ["event"]);
-      return this.#event(event, `${at}.event`);
+      if (isEventType(trigger)) return { event: this.#event(trigger, at), if: null };
+      const { event, if: condition } = this.#fields(trigger, at, ["event", "if"]);
+      return { event: this.#event(event, `${at}.event`), if: condition ?? null };
     });
-    return [...new Set(events)].map((event) => ({ event }));
   }
 
-  #cancelRule(given: unknown, index: number): CancelRule {
+  /** As far as it can be wrong here; the rest is the schema's, which knows the same paths. */
+  #cancelRule(given: unknown, index: number): object {
     const at = `cancelOn[${index}]`;
-    const { event, match, timeout } = this.#fields(given, at, ["event", "match", "timeout"]);
+    const { timeout, ...listens } = this.#fields(given, at, ["event", "match", "if", "timeout"]);
     return {
-      event: this.#event(event, `${at}.event`),
-      match: this.#match(match, `${at}.match`),
+      ...this.#listens(listens, at),
       timeout: timeout === undefined ? null : this.#timeout(timeout, `${at}.timeout`),
     };
   }
 
-  #wait(given: unknown, index: number): DeclaredWait {
+  #wait(given: unknown, index: number): object {
     const at = `waits[${index}]`;
-    const { event, match } = this.#fields(given, at, ["event", "match"]);
-    return { event: this.#event(event, `${at}.event`), match: this.#match(match, `${at}.match`) };
+    const { since, ...listens } = this.#fields(given, at, ["event", "match", "if", "since"]);
+    return { ...this.#listens(listens, at), since: since ?? "mark" };
+  }
+
+  #listens({ event, match, if: condition }: Record<string, unknown>, at: string): object {
+    const name = this.#event(event, `${at}.event`);
+    if (name.includes("*")) this.#fail(`${at}.event`, NO_WILDCARD);
+    return { event: name, match: match ?? null, if: condition ?? null };
   }
 
   #event(given: unknown, at: string): string {
-    if (typeof given === "string") {
-      if (given.includes("*")) this.#fail(at, "wildcards in event names are not in this version of Eddy");
-      return given;
-    }
+    if (typeof given === "string") return given;
     if (!isEventType(given)) this.#fail(at, "expected an event name or an eventType");
     this.#types.set(given.name, given);
     return given.name;
-  }
-
-  #match(given: unknown, at: string): string {
-    if (typeof given === "string") return given;
-    return this.#fail(at, 'expected the path of a value in both events, such as "data.cart_id"');
   }
 
   #timeout(given: unknown, at: string) {
@@ -183,7 +190,7 @@ class OptionReader {
     }
     for (const name of Object.keys(given)) {
       if (names.includes(name)) continue;
-      const what = ["if", "cron", "jitter"].includes(name) ? "is not in this version of Eddy" : "is not known";
+      const what = ["cron", "jitter"].includes(name) ? "is not in this version of Eddy" : "is not known";
       this.#fail(`${at}.${name}`, `${what}; known are ${names.join(", ")}`);
     }
     return given as Record<string, unknown>;
@@ -217,6 +224,6 @@ function lettersOf(name: string): string {
   return name.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
 }
 
-function distinct(waits: readonly DeclaredWait[]): DeclaredWait[] {
-  return [...new Map(waits.map((wait) => [`${wait.event}\n${wait.match}`, wait])).values()];
+function distinct<T>(list: readonly T[]): T[] {
+  return [...new Map(list.map((item) => [JSON.stringify(item), item])).values()];
 }

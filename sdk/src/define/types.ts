@@ -1,5 +1,5 @@
 /** Types of what users write: triggers, options, steps, handlers. At most two parameters each. */
-import type { EddyEvent, EventType } from "./event-type.js";
+import type { EddyEvent, EventPayload, EventType } from "./event-type.js";
 import type { StepResult } from "./jsonify.js";
 import type { Logger } from "./logger.js";
 
@@ -10,18 +10,35 @@ export type KnownEvents = Readonly<Record<string, EventType>>;
 /** A client without schemas. */
 export type NoEvents = Readonly<Record<never, never>>;
 
+/** Of `foo/*`, that an event's name is text; else the name itself. */
+type NameOf<Name extends string> = Name extends `${string}*` ? string : Name;
+
 /** The event that a reference stands for; untyped where nothing is known of it. */
 export type EventOf<Known, Ref> =
   Ref extends EventType<infer Name, infer Data>
-    ? EddyEvent<Name, Data>
+    ? EddyEvent<NameOf<Name>, Data>
     : Ref extends keyof Known
       ? EventOf<NoEvents, Known[Ref]>
       : Ref extends string
-        ? EddyEvent<Ref>
+        ? EddyEvent<NameOf<Ref>>
         : never;
 
-/** What starts a function. */
-export type Trigger = { readonly event: EventRef } | EventType;
+/** What may be sent under a name: typed where the client knows the event. */
+export type PayloadFor<Known, Name extends string> = { readonly name: Name } & (Name extends keyof Known
+  ? Known[Name] extends EventType<infer N, infer Data>
+    ? EventPayload<N, Data> & { readonly data: Data }
+    : never
+  : EventPayload<Name>);
+
+/** What starts a function. An event starts it once at most, however many of its triggers the event fits. */
+export type Trigger =
+  | {
+      /** A name, an event type, or the beginning of names with a `*` at its end: `cart/*`. */
+      readonly event: EventRef;
+      /** CEL over `event`; without it every event of the name counts. @example "event.data.total > 100" */
+      readonly if?: string | undefined;
+    }
+  | EventType;
 export type EventOfTrigger<Known, T> = T extends EventType
   ? EventOf<Known, T>
   : T extends { readonly event: infer Ref }
@@ -31,20 +48,51 @@ export type EventOfTrigger<Known, T> = T extends EventType
 /** A length in ms, a duration such as "24h" or "3 days", or a point in time. */
 export type TimeoutOption = number | string | Date;
 
-/** Cancels a run when `event` comes with the same value at `match` as the event that started the run. */
-export interface CancelOn {
+/**
+ * Which events of a name are meant: one of `match` and `if`, or neither: then every event of the name.
+ *
+ * A condition is CEL, as with Inngest: over `event`, which started the run, and `async`, the one that came in. What is
+ * missing or of another type makes it false. Its equalities (`async.data.id == event.data.id && ...`) say where to look;
+ * a condition without any is asked of every event of its name.
+ */
+export type Listening =
+  | {
+      /**
+       * Path of a value that both events must have, and have equal, such as `data.cart_id`. `1` and `"1"` differ; a
+       * missing value, null, a list or an object matches nothing.
+       */
+      readonly match?: string | undefined;
+      readonly if?: undefined;
+    }
+  | {
+      readonly match?: undefined;
+      /** @example "async.data.orderId == event.data.orderId && async.data.total > 100"; up to 4,096 characters. */
+      readonly if?: string | undefined;
+    };
+
+/** Cancels a run when such an event comes. The event that starts a run never cancels it. */
+export type CancelOn = Listening & {
   readonly event: EventRef;
-  /** Where the value lies in both events, for example `data.cart_id`. */
-  readonly match: string;
   /** How long after its start a run can be cancelled; as long as it lives where absent. */
   readonly timeout?: TimeoutOption | undefined;
-}
+};
 
-/** Announces a `step.waitForEvent` whose event or match is not a literal in the handler. */
-export interface DeclaredWaitOption {
+/**
+ * From where on events count for a wait. Without it: from the end of the run's last sleep or wait, or the beginning of
+ * its last steps, so that a reply that is faster than the wait is not missed. `trigger`: from the event that started the
+ * run. `registration`: from the wait itself.
+ */
+export type SinceOption = "trigger" | "registration";
+
+/**
+ * Announces a `step.waitForEvent` that the handler's own text does not show in full. Without it the wait works too: the
+ * first run that makes it teaches the engine where its events are, which takes that run some seconds longer and looks
+ * ten minutes back at most.
+ */
+export type DeclaredWaitOption = Listening & {
   readonly event: EventRef;
-  readonly match: string;
-}
+  readonly since?: SinceOption | undefined;
+};
 
 /** Options of a function without its triggers. */
 export interface FunctionOptions {
@@ -55,8 +103,9 @@ export interface FunctionOptions {
   readonly description?: string | undefined;
   /** Attempts after the first, for each step and for the handler: 0 to 20, default 4. */
   readonly retries?: number | undefined;
+  /** Up to 5 rules. */
   readonly cancelOn?: CancelOn | readonly CancelOn[] | undefined;
-  /** Only needed for waits that the handler's own text does not show. */
+  /** Up to 50, with those that the handler's own text shows. */
   readonly waits?: DeclaredWaitOption | readonly DeclaredWaitOption[] | undefined;
 }
 
@@ -65,13 +114,12 @@ export type OneOrMore<T> = T | readonly T[];
 /** A step's id, or with a name for people. */
 export type StepId = string | { readonly id: string; readonly name?: string | undefined };
 
-export interface WaitOptions<Ref extends EventRef> {
+export type WaitOptions<Ref extends EventRef> = Listening & {
   readonly event: Ref;
   /** The wait ends with null when this time is over. */
   readonly timeout: TimeoutOption;
-  /** Path whose value in the triggering event and in the awaited event must be equal; a missing value matches nothing. */
-  readonly match: string;
-}
+  readonly since?: SinceOption | undefined;
+};
 
 /** What a function given to `step.run` may ask about itself with `step.current()`. */
 export interface CurrentStep {
@@ -88,7 +136,13 @@ export interface CurrentStep {
 
 /**
  * A handler's tools. Each step is done once per run and remembered under its id; an id used again counts on in order of
- * appearance (`mail`, `mail:1`, ...). Ids have 1 to 256 characters.
+ * appearance (`mail`, `mail:1`, ...). Ids have 1 to 256 characters; a run has at most 1,000 steps.
+ *
+ * Steps run in parallel with `Promise.all`, and against each other with `Promise.race` and `Promise.any`. A sleep or wait
+ * that lost is withdrawn when the handler next waits: its time no longer counts and no event is taken for it. Awaited
+ * again later, it begins anew. Seen are races of the steps' own promises: one that a step wins. What is behind a
+ * promise of your own (an async function around steps, `.then`, a race inside a race) is waited for until the run ends,
+ * which nobody but the timeline sees.
  */
 export interface Steps<Known = NoEvents> {
   /**
@@ -108,11 +162,25 @@ export interface Steps<Known = NoEvents> {
   /** @param time a Date or ISO 8601 text; in the past: now. */
   sleepUntil(id: StepId, time: Date | string): Promise<void>;
   /**
-   * Waits for an event with the same value at `match` as the triggering event.
+   * Waits for an event: one with the same value at `match` as the triggering event, or for which `if` holds, or, with
+   * neither, any event of the name.
    * @returns the event, or null after `timeout`. Events that came since the run started, or since its last sleep or
-   *   wait, count too: a reply that is faster than this call is not missed.
+   *   wait, count too: a reply that is faster than this call is not missed. `since` says otherwise.
+   * @throws NonRetriableError for an option that is not valid. KeptEventsOverflowError fails the run where more than
+   *   1,000 events or 8 MiB came for the same value in between, too many to look back at.
    */
   waitForEvent<const Ref extends EventRef>(id: StepId, options: WaitOptions<Ref>): Promise<EventOf<Known, Ref> | null>;
+  /**
+   * Sends events, one or up to 5,000, once per run: as `eddy.send` does, with the client's schemas, and remembered as a
+   * step. Events without `id` get `<runId>/<step id>/<index>`, so that a repeat of the step within 24 h has no effect.
+   * Runs that wait for such an event get it however soon they ask, this run too.
+   * @returns the events' ids, in their order.
+   * @throws StepError when the attempts are used up; at once where an event is not valid.
+   */
+  sendEvent<const Name extends string>(
+    id: StepId,
+    events: OneOrMore<PayloadFor<Known, Name>>,
+  ): Promise<{ readonly ids: string[] }>;
   /** Inside a function given to `step.run`: which step this is. @throws Error elsewhere. */
   current(): CurrentStep;
   /** Aborted when the run is cancelled or this worker has lost it; then nothing done here counts any more. */

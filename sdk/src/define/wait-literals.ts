@@ -1,22 +1,27 @@
 /**
  * Finds the waits that a handler makes by reading its text: calls of `waitForEvent` (however it is reached), and calls
- * of anything with an object of `event`, `match` and `timeout` as second argument, which is how a renamed
- * `waitForEvent` looks. A wait that is found without being one costs a little routing, a wait that is missed fails the
- * run; so this errs to the first side.
+ * of anything with an object of `event`, `timeout`, and `match` or `if` as second argument, which is how a renamed
+ * `waitForEvent` looks. A wait that is found is routed before the first run; one that is missed is learned from the first
+ * run that makes it. So what has a computed part is left alone.
  *
  * Invariants: never throws; text that does not parse has no waits.
  */
 import { parse, type Expression, type Node, type ObjectExpression, type Pattern } from "acorn";
 import { full } from "acorn-walk";
 
+/** As the handler's text has it; not checked. */
 export interface LiteralWait {
   readonly event: string;
-  readonly match: string;
+  readonly match: string | null;
+  readonly if: string | null;
+  readonly since: string;
+  /** Is it a call of `waitForEvent`, rather than one that looks so? */
+  readonly isNamed: boolean;
 }
 
 export interface FoundWaits {
   readonly waits: readonly LiteralWait[];
-  /** Calls of `waitForEvent` whose event or match could not be read: they need the `waits` option. */
+  /** Calls of `waitForEvent` that could not be read in full. */
   readonly unread: number;
 }
 
@@ -38,9 +43,8 @@ export function findWaits(source: string, resolve: ResolveConstant = () => undef
     const options = reader.object(call.arguments[1]);
     const isNamed = calleeName(call.callee) === "waitForEvent";
     if (!isNamed && (options === null || !looksLikeWait(options))) return;
-    const event = options === null ? undefined : reader.event(property(options, "event"));
-    const match = options === null ? undefined : reader.text(property(options, "match"));
-    if (event !== undefined && match !== undefined) waits.set(JSON.stringify([event, match]), { event, match });
+    const wait = options === null ? null : reader.wait(options, isNamed);
+    if (wait !== null) waits.set(JSON.stringify({ ...wait, isNamed: true }), wait);
     else if (isNamed) unread += 1;
   });
   return { waits: [...waits.values()], unread };
@@ -104,8 +108,17 @@ function property(object: ObjectExpression, name: string): Expression | undefine
   return found;
 }
 
+/** Without `match` or `if` it could be anything: too little to have every event of a name copied for it. */
 function looksLikeWait(object: ObjectExpression): boolean {
-  return ["event", "match", "timeout"].every((name) => property(object, name) !== undefined);
+  const has = (name: string): boolean => property(object, name) !== undefined;
+  return has("event") && has("timeout") && (has("match") || has("if"));
+}
+
+/** Are all of its keys there to be read? */
+function isPlain(object: ObjectExpression): boolean {
+  return object.properties.every(
+    (member) => member.type === "Property" && memberName(member.key, member.computed) !== undefined,
+  );
 }
 
 type Constants = ReadonlyMap<string, Expression | null>;
@@ -135,6 +148,23 @@ class LiteralReader {
   constructor(constants: Constants, resolve: ResolveConstant) {
     this.#constants = constants;
     this.#resolve = resolve;
+  }
+
+  /** @returns null where a part of it is computed. */
+  wait(options: ObjectExpression, isNamed: boolean): LiteralWait | null {
+    const event = this.event(property(options, "event"));
+    const match = this.#optional(property(options, "match"));
+    const condition = this.#optional(property(options, "if"));
+    const since = this.#optional(property(options, "since"));
+    if (event === undefined || match === undefined || condition === undefined || since === undefined) return null;
+    return isPlain(options) ? { event, match, if: condition, since: since ?? "mark", isNamed } : null;
+  }
+
+  /** @returns null where it is not given. */
+  #optional(node: Node | undefined): string | null | undefined {
+    const value = node as Expression | undefined;
+    if (value === undefined || (value.type === "Identifier" && value.name === "undefined")) return null;
+    return this.text(value);
   }
 
   text(node: Node | undefined): string | undefined {

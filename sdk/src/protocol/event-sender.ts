@@ -54,8 +54,12 @@ export class EventSender {
     this.#deps = { sleep: delay, random: Math.random, makeId: ulid, ...deps };
   }
 
-  /** As `Eddy.send`. */
-  async send(given: EventPayload | readonly EventPayload[]): Promise<SendReply> {
+  /**
+   * As `Eddy.send`.
+   * @param idOf ids for events without one, by index: the user's kind, remembered for a day. Without it they are made
+   *   up here, and remembered for minutes.
+   */
+  async send(given: EventPayload | readonly EventPayload[], idOf?: (index: number) => string): Promise<SendReply> {
     const list: readonly unknown[] = Array.isArray(given) ? given : [given];
     if (list.length === 0) return { ids: [] };
     if (list.length > LIMITS.eventsPerRequestMax) {
@@ -66,8 +70,8 @@ export class EventSender {
     const events: object[] = [];
     for (const [i, payload] of list.entries()) {
       const event = await this.#read(payload, Array.isArray(given) ? `[${i}]` : "");
-      if (event.id === undefined) generated.push(i);
-      events.push({ ...event, id: event.id ?? this.#deps.makeId() });
+      if (event.id === undefined && idOf === undefined) generated.push(i);
+      events.push({ ...event, id: event.id ?? idOf?.(i) ?? this.#deps.makeId() });
     }
     const body = bodyOf(Array.isArray(given) ? events : events[0]);
     return { ids: await this.#deliver({ body, count: events.length, generated }) };

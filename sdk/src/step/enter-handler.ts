@@ -4,6 +4,7 @@ import { schemaProblem } from "../define/event-type.js";
 import { mutedLogger } from "../define/logger.js";
 import { NonRetriableError } from "../errors/user-errors.js";
 import type { Session } from "./session.js";
+import type { SendFromStep } from "./step-send.js";
 import { stepTools } from "./step-tools.js";
 
 export interface Entry {
@@ -13,10 +14,14 @@ export interface Entry {
   readonly maxAttempts: number;
 }
 
-/** @throws NonRetriableError for an event that does not fit the schema of its trigger. */
-export async function enterHandler(fn: EddyFunction, session: Session, entry: Entry): Promise<unknown> {
+/** @param send what `step.sendEvent` sends with. @throws NonRetriableError for an event that does not fit the schema of its trigger. */
+export async function enterHandler(
+  fn: EddyFunction,
+  session: Session,
+  { send, ...entry }: Entry & { readonly send: SendFromStep },
+): Promise<unknown> {
   const { event, signal } = session;
-  const type = fn.triggerTypes.get(event.name);
+  const type = fn.triggerTypeOf(event.name);
   if (type?.schema !== undefined) {
     const problem = await schemaProblem(type, event.data);
     if (problem !== null) {
@@ -25,5 +30,5 @@ export async function enterHandler(fn: EddyFunction, session: Session, entry: En
     }
   }
   const logger = mutedLogger(fn.logger, () => session.isReplaying);
-  return fn.handler({ event, events: [event], step: stepTools(session), logger, signal, ...entry });
+  return fn.handler({ event, events: [event], step: stepTools(session, send), logger, signal, ...entry });
 }

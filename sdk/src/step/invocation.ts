@@ -29,6 +29,8 @@ export interface Invocation {
   readonly maxAttempts: number;
   /** Steps that the engine holds: neither asked for again nor tried again. null where the request did not say. */
   readonly pending: ReadonlySet<string> | null;
+  /** Steps that the engine gave up because they had lost a race. null where the request did not say. */
+  readonly withdrawn: ReadonlySet<string> | null;
   /** Why no further step may begin now; null: it may. */
   heldBack(): StopReason | null;
   /** Resolves once the log has it; rejects if it never will. One at a time. */

@@ -15,22 +15,27 @@
  *      for or settled. With no step held, the handler does work of its own: the invocation stays open, however long.
  *  S5  If in that state the handler got something that it has not answered by another step (see QuietTurn), it may be
  *      inside of Promise.all, or doing work of its own beside a held step: then it has `idleGraceMs` to go on.
- *  S6  While recorded steps have not been asked for, no other step begins. If nothing happens for `replayGraceMs`, the
- *      handler has left its record: NonDeterminismError.
+ *  S6  Recorded results reach the handler in their order, one at a time (see Deliveries); until all have, no other step
+ *      begins. If one is not asked for while others are, and nothing happens for `replayGraceMs`, the handler has left
+ *      its record: NonDeterminismError.
+ *  S7  A held sleep or wait that lost its races (see StepPromise) is no reason to end the invocation. It is withdrawn when
+ *      the invocation ends as suspended for another, and asked for again once somebody else waits for it.
  */
 import { LIMITS, type InvocationOutcome, type MemoEntry, type StepOp } from "@eddy/schemas";
 import type { EddyEvent } from "../define/event-type.js";
 import { NonDeterminismError } from "../errors/eddy-error.js";
-import { adviceOfHandler, adviceOfStep, NonRetriableError } from "../errors/user-errors.js";
-import { errorShape } from "../protocol/error-shape.js";
-import { encodeJson } from "../protocol/json.js";
+import { NonRetriableError } from "../errors/user-errors.js";
 import type { WorkerClock } from "./clock.js";
 import { inStep } from "./current-step.js";
+import { Deliveries } from "./deliveries.js";
 import type { Invocation, InvocationEnd, StopReason } from "./invocation.js";
+import { Outbox } from "./outbox.js";
+import { handlerReturned, handlerThrew, stepReturned, stepThrew } from "./outcomes.js";
 import { QuietTurn } from "./quiet-turn.js";
 import { receivedEvent } from "./received-event.js";
 import type { RunMemory } from "./run-memory.js";
 import { requestOf, StepCall, StepIds, type StepSpec } from "./step-call.js";
+import { Races } from "./step-promise.js";
 
 export interface SessionDeps {
   readonly runId: string;
@@ -50,8 +55,6 @@ export interface Graces {
 type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
 type Completed = Extract<StepOp, { kind: "stepCompleted" }>;
 const isCompleted = (op: StepOp): op is Completed => op.kind === "stepCompleted";
-/** One report, in bytes: a Kafka record holds 6 MiB. */
-export const REPORT_BYTES_MAX = 5 * 1_048_576;
 const SUSPENDED: InvocationOutcome = { kind: "suspended" };
 /** For handlers whose run is no longer here. */
 const NEVER = new Promise<never>(() => undefined);
@@ -63,13 +66,17 @@ export class Session {
   readonly #ids = new StepIds();
   readonly #calls = new Map<string, StepCall>();
   readonly #controller = new AbortController();
+  readonly #races = new Races(() => this.#touch());
   readonly #quiet: QuietTurn;
-  /** Recorded steps that the handler has not asked for (S6). */
-  readonly #unasked: Set<string>;
+  readonly #deliveries: Deliveries;
+  /** Entries of the memory that were given to `deliveries`. */
+  #taken = 0;
+  /** Steps recorded before this handler was entered that have not reached it. */
+  readonly #former: Set<string>;
   #phase: Phase = "suspended";
   #isEntered = false;
   #invocation: Invocation | null = null;
-  #outbox: StepOp[] = [];
+  readonly #outbox = new Outbox();
   #isReporting = false;
   /** Are results of running steps still worth reporting? */
   #keepsResults = true;
@@ -81,7 +88,12 @@ export class Session {
     this.#deps = deps;
     this.memory = deps.memory;
     this.event = receivedEvent(deps.memory.event);
-    this.#unasked = new Set([...deps.memory.entries()].map(({ stepId }) => stepId));
+    this.#former = new Set([...deps.memory.entries()].map(({ stepId }) => stepId));
+    this.#deliveries = new Deliveries({
+      isAsked: ({ stepId }) => this.#calls.has(stepId),
+      deliver: (entry) => this.#deliver(entry),
+      onEmpty: () => this.#takeUpParked(),
+    });
     this.#quiet = new QuietTurn(deps.clock, () => this.#onQuiet());
   }
 
@@ -90,7 +102,7 @@ export class Session {
   }
   /** Does the handler still walk over what is recorded? */
   get isReplaying(): boolean {
-    return this.#unasked.size > 0;
+    return this.#former.size > 0;
   }
   /** Is a failed step of this handler to be tried again? Then the handler is better re-entered (its `attempt` counts). */
   hasRetryDue(pending: ReadonlySet<string> | null): boolean {
@@ -105,6 +117,7 @@ export class Session {
     this.#quiet.reset();
     if (this.#isEntered) this.#resume();
     else this.#enter();
+    this.#takeIn();
     this.#touch();
   }
 
@@ -118,22 +131,23 @@ export class Session {
     if (reason === "aborted" || reason === "superseded" || reason === "refused") this.#keepsResults = false;
     if (this.#phase === "suspended") this.#phase = "ended";
     if (this.#phase === "running") this.#phase = "stopping";
+    this.#deliveries.stop();
     this.#touch();
   }
 
   /** What the handler's step tools call. @throws NonRetriableError for an id that cannot be. */
   ask(given: string, spec: StepSpec): Promise<unknown> {
     if (this.#phase === "ended" || this.#phase === "stopping" || this.#end !== null) return NEVER;
-    const call = new StepCall(this.#ids.next(given), spec);
+    const call = new StepCall(this.#ids.next(given), spec, this.#races);
     if (this.#calls.size >= LIMITS.stepsPerRunMax) {
-      this.#conclude(this.#threw(new NonRetriableError(`a run has at most ${LIMITS.stepsPerRunMax} steps`)));
+      this.#conclude(handlerThrew(new NonRetriableError(`a run has at most ${LIMITS.stepsPerRunMax} steps`)));
       return NEVER;
     }
     this.#calls.set(call.id, call);
     this.#cancelGrace();
     this.#quiet.asked();
-    const entry = this.memory.get(call.id);
-    if (entry !== undefined) this.#deliver(call, entry);
+    if (this.memory.get(call.id) !== undefined) call.state = "held";
+    this.#deliveries.pump();
     this.#takeUpParked();
     return call.promise;
   }
@@ -157,24 +171,27 @@ export class Session {
     void Promise.resolve()
       .then(() => this.#deps.enter(this))
       .then(
-        (value) => this.#conclude(this.#returned(value)),
-        (error: unknown) => this.#conclude(this.#threw(error)),
+        (value) => this.#conclude(handlerReturned(value)),
+        (error: unknown) => this.#conclude(handlerThrew(error)),
       );
   }
 
   #resume(): void {
-    for (const call of this.#held) {
-      const entry = this.memory.get(call.id);
-      if (entry !== undefined) this.#deliver(call, entry);
-      else this.#takeUp(call);
-    }
+    for (const call of this.#held) if (this.memory.get(call.id) === undefined) this.#takeUp(call);
+  }
+
+  /** Hands over what was recorded since the last time. */
+  #takeIn(): void {
+    const fresh = [...this.memory.entries()].slice(this.#taken);
+    this.#taken += fresh.length;
+    this.#deliveries.add(fresh);
     this.#takeUpParked();
   }
 
   #takeUpParked(): void {
     for (const call of this.#calls.values()) {
       // Taking one up may stop the invocation.
-      if (this.#phase !== "running" || this.isReplaying) return;
+      if (this.#phase !== "running" || this.#end !== null || !this.#deliveries.isEmpty) return;
       if (call.state === "parked") this.#takeUp(call);
     }
   }
@@ -183,22 +200,32 @@ export class Session {
     const invocation = this.#current;
     const isHeld = invocation.pending?.has(call.id) === true;
     if (call.spec.kind === "run" && !isHeld) return this.#start(call, call.spec.fn);
-    call.state = "held";
-    const request = requestOf(call, this.event);
     // Asked for again by each invocation that does not know better: the engine ignores what it holds already.
-    if (request !== null && !isHeld) this.#outbox.push(request);
+    if (isHeld) call.state = "held";
+    else if (invocation.withdrawn?.has(call.id) === true) call.state = "withdrawn";
+    else this.#request(call);
   }
 
-  #deliver(call: StepCall, entry: MemoEntry): void {
-    this.#unasked.delete(call.id);
+  #request(call: StepCall): void {
+    call.state = "held";
+    const request = requestOf(call, this.event);
+    if (request !== null) this.#outbox.push(request);
+  }
+
+  #deliver(entry: MemoEntry): void {
+    this.#former.delete(entry.stepId);
+    const call = this.#calls.get(entry.stepId);
+    if (call === undefined || this.#phase !== "running" || this.#end !== null) return;
     if (entry.kind !== call.spec.kind) {
       const message =
         `the handler asks for step ${JSON.stringify(call.id)} as a ${call.spec.kind}, ` +
         `but it is recorded as a ${entry.kind}: ${WHY_NON_DETERMINISTIC}`;
-      return this.#conclude(this.#threw(new NonDeterminismError(call.id, call.id, message)));
+      return this.#conclude(handlerThrew(new NonDeterminismError(call.id, call.id, message)));
     }
+    const isNews = !call.isLost;
     call.settle(entry);
-    this.#quiet.got();
+    if (isNews) this.#quiet.got();
+    else this.#touch();
   }
 
   #start(call: StepCall, fn: () => unknown): void {
@@ -218,36 +245,16 @@ export class Session {
     void Promise.resolve()
       .then(() => inStep(step, fn))
       .then(
-        (result) => this.#onStepReturned(call, result),
-        (error: unknown) => this.#onStepThrew(call, error),
+        (result) => this.#onStepEnded(call, stepReturned(call.id, result)),
+        (error: unknown) => this.#onStepEnded(call, stepThrew(call.id, error)),
       );
   }
 
-  #onStepReturned(call: StepCall, result: unknown): void {
-    let data: Uint8Array;
-    try {
-      data = encodeJson(result);
-    } catch (cause) {
-      const message = `the result of step ${call.id} cannot be written as JSON`;
-      return this.#onStepThrew(call, new NonRetriableError(message, { cause }));
-    }
-    if (data.length > LIMITS.stepResultBytesMax) {
-      const message = `step ${call.id} returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
-      return this.#onStepThrew(call, new NonRetriableError(message));
-    }
-    if (this.#keepsResults) this.#outbox.push({ kind: "stepCompleted", stepId: call.id, data });
-    else call.state = "held";
-    this.#touch();
-  }
-
-  #onStepThrew(call: StepCall, thrown: unknown): void {
-    call.state = "held";
-    this.#outbox.push({
-      kind: "stepFailed",
-      stepId: call.id,
-      error: errorShape(thrown),
-      ...adviceOfStep(thrown),
-    });
+  #onStepEnded(call: StepCall, op: StepOp): void {
+    const isKept = !isCompleted(op) || this.#keepsResults;
+    if (isKept) this.#outbox.push(op);
+    // A result is on its way until the log has it.
+    if (!isCompleted(op) || !isKept) call.state = "held";
     this.#touch();
   }
 
@@ -255,22 +262,6 @@ export class Session {
   #conclude(end: InvocationOutcome): void {
     this.#end ??= end;
     this.#touch();
-  }
-
-  #returned(value: unknown): InvocationOutcome {
-    let data: Uint8Array;
-    try {
-      data = encodeJson(value);
-    } catch (cause) {
-      return this.#threw(new NonRetriableError("the handler's result cannot be written as JSON", { cause }));
-    }
-    if (data.length <= LIMITS.stepResultBytesMax) return { kind: "returned", data };
-    const message = `the handler returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;
-    return this.#threw(new NonRetriableError(message));
-  }
-
-  #threw(error: unknown): InvocationOutcome {
-    return { kind: "threw", error: errorShape(error), ...adviceOfHandler(error) };
   }
 
   get #current(): Invocation {
@@ -283,12 +274,32 @@ export class Session {
     if (this.#phase === "stopping") return this.#windDown();
     if (this.#phase !== "running") return;
     if (this.#end !== null) return this.#finish(this.#end);
-    const isBlocked = !this.#some("running") && !this.#some("parked") && this.#some("held");
-    if (isBlocked && this.#quiet.isEven) return this.#suspend();
-    if (this.#outbox.length > 0) return this.#report(this.#takeOutbox(), null);
     const { idleGraceMs, replayGraceMs } = this.#deps.graces;
+    const isReplayed = this.#deliveries.isEmpty;
+    if (isReplayed) this.#askAgain();
+    const isBlocked = isReplayed && !this.#some("running") && !this.#some("parked") && this.#waits;
+    if (isBlocked && this.#quiet.isEven) return this.#suspend();
+    if (!this.#outbox.isEmpty) return this.#report(this.#outbox.take(), null);
     if (isBlocked) this.#afterGrace(idleGraceMs, () => this.#suspend());
-    else if (this.#some("parked")) this.#afterGrace(replayGraceMs, () => this.#leftRecord());
+    else if (!isReplayed && this.#heldBack !== undefined) this.#afterGrace(replayGraceMs, () => this.#leftRecord());
+  }
+
+  /** Is there a held step that matters? */
+  get #waits(): boolean {
+    return this.#held.some((call) => !call.isLost);
+  }
+  /** The first step that is asked for and must wait until other recorded ones are. */
+  get #heldBack(): StepCall | undefined {
+    return [...this.#calls.values()].find(
+      ({ id, state }) => state === "parked" || (state === "held" && this.memory.get(id) !== undefined),
+    );
+  }
+
+  /** What was withdrawn begins anew where somebody has come to wait for it. */
+  #askAgain(): void {
+    for (const call of this.#calls.values()) {
+      if (call.state === "withdrawn" && call.promise.isWanted) this.#request(call);
+    }
   }
 
   /** Calls back after `ms` without a step asked for or settled. */
@@ -298,49 +309,39 @@ export class Session {
   }
 
   #suspend(): void {
-    if (this.#overflows) return this.#report(this.#takeOutbox(), null);
-    this.#report(this.#takeOutbox(), SUSPENDED);
+    this.#askAgain();
+    if (this.#outbox.overflows) return this.#report(this.#outbox.take(), null);
+    const lost = this.#held.filter((call) => call.isLost);
+    for (const call of lost) {
+      call.state = "withdrawn";
+      this.#outbox.drop(call.id);
+    }
+    const withdrawn = lost.map(({ id }): StepOp => ({ kind: "withdrawn", stepId: id }));
+    this.#report([...withdrawn, ...this.#outbox.take()], SUSPENDED);
   }
 
   #finish(end: InvocationOutcome): void {
-    if (this.#overflows) return this.#report(this.#takeOutbox(), null);
+    if (this.#outbox.overflows) return this.#report(this.#outbox.take(), null);
     if (this.#some("running")) this.#controller.abort(new Error("the handler ended without waiting for this step"));
-    this.#report(this.#takeOutbox().filter(isCompleted), end);
+    this.#report(this.#outbox.take().filter(isCompleted), end);
   }
 
   #leftRecord(): void {
-    const recorded = [...this.#unasked][0] ?? "";
-    const asked = [...this.#calls.values()].find(({ state }) => state === "parked")?.id ?? "";
+    const recorded = this.#deliveries.next?.stepId ?? "";
+    const asked = this.#heldBack?.id ?? "";
     const message =
       `the handler asks for step ${JSON.stringify(asked)}, but step ${JSON.stringify(recorded)} is recorded ` +
       `and was not asked for: ${WHY_NON_DETERMINISTIC}`;
-    this.#conclude(this.#threw(new NonDeterminismError(asked, recorded, message)));
+    this.#conclude(handlerThrew(new NonDeterminismError(asked, recorded, message)));
   }
 
   /** After `stop`: what running steps came to is still reported, then the invocation is over. */
   #windDown(): void {
-    const results = this.#keepsResults ? this.#takeOutbox().filter(isCompleted) : [];
+    const results = this.#keepsResults ? this.#outbox.take().filter(isCompleted) : [];
     if (results.length > 0) return this.#report(results, null);
     if (this.#some("running")) return;
     this.#phase = "ended";
     this.#current.ended("released");
-  }
-
-  /** As many as go into one report; at least one. */
-  #takeOutbox(): StepOp[] {
-    let bytes = 0;
-    let count = 0;
-    for (const op of this.#outbox) {
-      bytes += op.kind === "stepCompleted" ? op.data.length : 0;
-      if (count > 0 && bytes > REPORT_BYTES_MAX) break;
-      count += 1;
-    }
-    return this.#outbox.splice(0, count);
-  }
-  /** More than one report's worth waits: what does not fit goes ahead of the one that ends the invocation. */
-  get #overflows(): boolean {
-    const bytes = this.#outbox.reduce((sum, op) => sum + (op.kind === "stepCompleted" ? op.data.length : 0), 0);
-    return this.#outbox.length > 1 && bytes > REPORT_BYTES_MAX;
   }
 
   #report(ops: readonly StepOp[], outcome: InvocationOutcome | null): void {
@@ -356,12 +357,11 @@ export class Session {
     this.#isReporting = false;
     const { no } = this.#current;
     for (const { stepId, data } of ops.filter(isCompleted)) {
-      const entry: MemoEntry = { stepId, kind: "run", data, error: null, invocation: no };
-      this.memory.add(entry);
+      this.memory.add({ stepId, kind: "run", data, error: null, invocation: no });
       const call = this.#calls.get(stepId);
-      if (call !== undefined && this.#phase !== "stopping") this.#deliver(call, entry);
-      else if (call !== undefined) call.state = "held";
+      if (call !== undefined) call.state = "held"; // Until it is delivered.
     }
+    this.#takeIn();
     this.#touch();
     if (outcome === null) return;
     this.#phase = outcome.kind === "suspended" ? "suspended" : "ended";

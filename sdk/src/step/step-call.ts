@@ -1,47 +1,56 @@
 /** One step that a handler asked for, in this process. */
-import { canon, LIMITS, valueAt, type MemoEntry, type StepOp, type Timeout } from "@eddy/schemas";
+import { canonAt, LIMITS, listenRouteOf, type MemoEntry, type Since, type StepOp, type Timeout } from "@eddy/schemas";
 import { NonRetriableError, StepError } from "../errors/user-errors.js";
 import { decodeJson } from "../protocol/json.js";
 import { receivedEvent } from "./received-event.js";
+import { StepPromise, type Races } from "./step-promise.js";
 
 /** What the handler wants. */
 export type StepSpec =
   | { readonly kind: "run"; readonly fn: () => unknown }
   | { readonly kind: "sleep"; readonly until: Timeout }
-  | { readonly kind: "wait"; readonly event: string; readonly match: string; readonly timeout: Timeout };
+  | {
+      readonly kind: "wait";
+      readonly event: string;
+      readonly match: string | null;
+      readonly if: string | null;
+      readonly since: Since;
+      readonly timeout: Timeout;
+    };
 
 /**
  *   parked ──► running ──► settled          parked: asked for, but nobody may act on it now
  *     │           └──► held ──► settled     running: its function runs, or its result is not in the log yet
- *     └──► held ──► settled                 held: the engine settles it, or has it tried again
+ *     ├──► held ─────► settled              held: the engine settles it, or has it tried again
+ *     │     │ ▲                             withdrawn: a sleep or wait that lost a race; the engine gave it up
+ *     │     ▼ │
+ *     ├──► withdrawn ──► settled            settled all the same: its event was faster
  *     └──► settled
  */
-export type CallState = "parked" | "running" | "held" | "settled";
+export type CallState = "parked" | "running" | "held" | "withdrawn" | "settled";
 
 export class StepCall {
   readonly id: string;
   readonly spec: StepSpec;
-  readonly promise: Promise<unknown>;
+  readonly promise: StepPromise;
   state: CallState = "parked";
-  #resolve: (value: unknown) => void = () => undefined;
-  #reject: (error: Error) => void = () => undefined;
 
-  constructor(id: string, spec: StepSpec) {
+  constructor(id: string, spec: StepSpec, races: Races) {
     this.id = id;
     this.spec = spec;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // A failure that the handler does not look at is recorded all the same; it must not end the process.
-    this.promise.catch(() => undefined);
+    this.promise = new StepPromise(races);
   }
 
   /** Settles the promise as recorded; `entry.kind` is that of the call. */
   settle(entry: MemoEntry): void {
     this.state = "settled";
-    if (entry.error !== null) this.#reject(new StepError(this.id, entry.error));
-    else this.#resolve(valueOf(entry));
+    if (entry.error !== null) this.promise.fail(new StepError(this.id, entry.error));
+    else this.promise.fulfil(valueOf(entry));
+  }
+
+  /** A sleep or wait that nobody waits for any more. */
+  get isLost(): boolean {
+    return this.spec.kind !== "run" && this.promise.isLost;
   }
 }
 
@@ -59,8 +68,8 @@ export function requestOf({ id: stepId, spec }: StepCall, event: unknown): StepO
     case "sleep":
       return { kind: "sleepRequested", stepId, until: spec.until };
     case "wait": {
-      const { event: name, match, timeout } = spec;
-      return { kind: "waitRequested", stepId, event: name, match, value: canon(valueAt(event, match)), timeout };
+      const { kind: _, ...wait } = spec;
+      return { kind: "waitRequested", stepId, ...wait, value: canonAt(event, listenRouteOf(wait).of) };
     }
   }
 }

@@ -1,10 +1,20 @@
 /** `step`: checks what the handler gives and asks the session. A wrong argument fails the run: it would be wrong again. */
-import { eventName, matchPath, parseDuration, parseTimeout, type Timeout } from "@eddy/schemas";
+import {
+  conditionText,
+  eventName,
+  matchPath,
+  parseDuration,
+  parseTimeout,
+  since as sinceSchema,
+  type Since,
+  type Timeout,
+} from "@eddy/schemas";
 import { isEventType } from "../define/event-type.js";
 import type { StepId, Steps } from "../define/types.js";
 import { NonRetriableError } from "../errors/user-errors.js";
 import { currentStep } from "./current-step.js";
 import type { StepSpec } from "./step-call.js";
+import { sendInStep, type SendFromStep } from "./step-send.js";
 
 /** What a handler asks. */
 export interface Asked {
@@ -13,7 +23,8 @@ export interface Asked {
   readonly signal: AbortSignal;
 }
 
-export function stepTools(session: Asked): Steps {
+/** @param send what `sendEvent` sends with. */
+export function stepTools(session: Asked, send: SendFromStep): Steps {
   const ask = (id: StepId, specOf: () => StepSpec): Promise<unknown> => {
     try {
       return session.ask(idOf(id), specOf());
@@ -27,6 +38,8 @@ export function stepTools(session: Asked): Steps {
       ask(id, () => ({ kind: "sleep", until: { ms: checked(id, () => parseDuration(duration as string | number)) } })),
     sleepUntil: (id: StepId, time: unknown) => ask(id, () => ({ kind: "sleep", until: untilOf(id, time) })),
     waitForEvent: (id: StepId, options: unknown) => ask(id, () => waitOf(id, options)),
+    sendEvent: (id: StepId, events: unknown) =>
+      ask(id, () => ({ kind: "run", fn: () => sendInStep(send, currentStep(), events) })),
     current: currentStep,
     signal: session.signal,
   };
@@ -51,17 +64,52 @@ function untilOf(id: StepId, time: unknown): Timeout {
   return { atMs: Math.max(0, at.getTime()) };
 }
 
+interface GivenWait {
+  readonly event?: unknown;
+  readonly match?: unknown;
+  readonly if?: unknown;
+  readonly since?: unknown;
+  readonly timeout?: unknown;
+}
+
 function waitOf(id: StepId, given: unknown): StepSpec {
-  const { event, match, timeout } = (given ?? {}) as { event?: unknown; match?: unknown; timeout?: unknown };
+  const { event, match, if: condition, since, timeout } = (given ?? {}) as GivenWait;
   const name = eventName.safeParse(isEventType(event) ? event.name : event);
-  if (!name.success) return fail(id, "step.waitForEvent: event: expected an event name or an eventType");
-  if (timeout === undefined) fail(id, 'step.waitForEvent: timeout: is required, for example "24h"');
-  const path = matchPath.safeParse(match);
-  if (!path.success) {
-    return fail(id, 'step.waitForEvent: match: expected the path of a value in both events, such as "data.cart_id"');
-  }
-  const parsed = checked(id, () => parseTimeout(timeout as string | number | Date));
-  return { kind: "wait", event: name.data, match: path.data, timeout: parsed };
+  if (!name.success) return failWait(id, "event: expected an event name or an eventType");
+  if (name.data.includes("*")) failWait(id, "event: a * at the end of a name is for triggers alone");
+  if (timeout === undefined) failWait(id, 'timeout: is required, for example "24h"');
+  if (match !== undefined && condition !== undefined) failWait(id, "match and if exclude each other");
+  return {
+    kind: "wait",
+    event: name.data,
+    match: match === undefined ? null : pathOf(id, match),
+    if: condition === undefined ? null : conditionOf(id, condition),
+    since: sinceOf(id, since),
+    timeout: checked(id, () => parseTimeout(timeout as string | number | Date)),
+  };
+}
+
+function pathOf(id: StepId, given: unknown): string {
+  const path = matchPath.safeParse(given);
+  if (path.success) return path.data;
+  return failWait(id, 'match: expected the path of a value in both events, such as "data.cart_id"');
+}
+
+const CONDITION = conditionText("listen");
+function conditionOf(id: StepId, given: unknown): string {
+  const condition = CONDITION.safeParse(given);
+  if (condition.success) return condition.data;
+  return failWait(id, `if: ${condition.error.issues[0]?.message ?? "is not valid"}`);
+}
+
+function sinceOf(id: StepId, given: unknown): Since {
+  if (given === undefined) return "mark";
+  const parsed = sinceSchema.safeParse(given);
+  return parsed.success ? parsed.data : failWait(id, 'since: expected "trigger" or "registration"');
+}
+
+function failWait(id: StepId, message: string): never {
+  return fail(id, `step.waitForEvent: ${message}`);
 }
 
 function checked<T>(id: StepId, read: () => T): T {

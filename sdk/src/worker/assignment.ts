@@ -22,6 +22,7 @@ export class Assignment implements Invocation {
   readonly lease: Lease;
   readonly stepAttempts: ReadonlyMap<string, number>;
   readonly pending: ReadonlySet<string> | null;
+  readonly withdrawn: ReadonlySet<string> | null;
   readonly #deps: AssignmentDeps;
   #session: Session | null = null;
   #stopped: StopReason | null = null;
@@ -32,6 +33,7 @@ export class Assignment implements Invocation {
     this.lease = deps.lease;
     this.stepAttempts = new Map(request.stepAttempts);
     this.pending = request.pending === undefined ? null : new Set(request.pending);
+    this.withdrawn = request.withdrawn === undefined ? null : new Set(request.withdrawn);
     this.#deps = deps;
     this.lease.onLost(() => this.stop("leaseLost"));
   }

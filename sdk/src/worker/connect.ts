@@ -8,6 +8,7 @@ import { DefinitionError } from "../errors/eddy-error.js";
 import { SYSTEM_CLOCK } from "../step/clock.js";
 import { LOG_ACCESSES } from "../kafka/log-access.js";
 import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
+import type { EventSender } from "../protocol/event-sender.js";
 import { GatewayTransport } from "./gateway-transport.js";
 import { KafkaTransport } from "./kafka-transport.js";
 import { onShutdownSignals } from "./shutdown-signals.js";
@@ -52,6 +53,12 @@ export interface WorkerConnection {
   readonly closed: Promise<void>;
 }
 
+interface ConnectedApp {
+  readonly client: AnyEddy;
+  readonly functions: readonly EddyFunction[];
+  readonly sender: EventSender;
+}
+
 /** How long a replayed handler may do nothing visible before its record counts as left; see NonDeterminismError. */
 const REPLAY_GRACE_MS = 10_000;
 const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs: 500 } as const;
@@ -69,6 +76,8 @@ export async function connect(options: ConnectOptions): Promise<WorkerConnection
 
 class Connection implements WorkerConnection {
   readonly #workers: readonly Worker[];
+  /** What the apps' steps send with. */
+  readonly #senders: readonly EventSender[];
   /** Apps without a connection. */
   readonly #away = new Set<string>();
   readonly closed: Promise<void>;
@@ -80,9 +89,9 @@ class Connection implements WorkerConnection {
   constructor(options: ConnectOptions) {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     const workerId = options.instanceId ?? `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-    this.#workers = readApps(options).map(({ client, functions }) =>
-      this.#worker(client, functions, workerId, options),
-    );
+    const apps = readApps(options).map((app) => ({ ...app, sender: app.client.openSender() }));
+    this.#senders = apps.map(({ sender }) => sender);
+    this.#workers = apps.map((app) => this.#worker(app, workerId, options));
     if (options.handleShutdownSignals ?? true) this.#forgetSignals = onShutdownSignals(() => void this.close());
   }
 
@@ -108,12 +117,13 @@ class Connection implements WorkerConnection {
   async #close(): Promise<void> {
     this.#state = "CLOSING";
     await Promise.all(this.#workers.map((worker) => worker.close()));
+    await Promise.all(this.#senders.map((sender) => sender.close()));
     this.#forgetSignals();
     this.#state = "CLOSED";
     this.#resolveClosed();
   }
 
-  #worker(client: AnyEddy, functions: readonly EddyFunction[], workerId: string, options: ConnectOptions): Worker {
+  #worker({ client, functions, sender }: ConnectedApp, workerId: string, options: ConnectOptions): Worker {
     const { logger, id: app } = client;
     return new Worker(
       {
@@ -130,6 +140,7 @@ class Connection implements WorkerConnection {
         transport: transportOf(client, options),
         logger,
         clock: SYSTEM_CLOCK,
+        send: (events, idOf) => sender.send(events, idOf),
         onConnected: () => this.#away.delete(app),
         onDisconnected: () => this.#away.add(app),
       },

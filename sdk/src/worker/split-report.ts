@@ -1,6 +1,6 @@
 /** Reports that a Kafka record can hold, whatever the transport: a gateway may have Kafka behind it. */
 import type { ErrorShape, InvocationOutcome, StepOp, StepReport } from "@eddy/schemas";
-import { REPORT_BYTES_MAX } from "../step/session.js";
+import { REPORT_BYTES_MAX } from "../step/outbox.js";
 
 /** What an op costs beside its text and data, in bytes: its kind, lengths, flags, durations. */
 const OVERHEAD_BYTES = 128;
@@ -40,9 +40,10 @@ function bytesOfOp(op: StepOp): number {
     case "stepFailed":
       return base + bytesOfError(op.error);
     case "sleepRequested":
+    case "withdrawn":
       return base;
     case "waitRequested":
-      return base + Buffer.byteLength(`${op.event}${op.match}${op.value ?? ""}`);
+      return base + Buffer.byteLength(`${op.event}${op.match ?? ""}${op.if ?? ""}${op.value ?? ""}`);
   }
 }
 

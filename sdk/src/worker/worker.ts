@@ -17,6 +17,7 @@ import { enterHandler } from "../step/enter-handler.js";
 import type { InvocationEnd } from "../step/invocation.js";
 import { RunMemory } from "../step/run-memory.js";
 import { Session, type Graces } from "../step/session.js";
+import type { SendFromStep } from "../step/step-send.js";
 import { Assignment } from "./assignment.js";
 import { Lease } from "./lease.js";
 import { tellFailures } from "./tell-failures.js";
@@ -38,6 +39,8 @@ export interface WorkerDeps {
   readonly transport: WorkerTransport;
   readonly clock: WorkerClock;
   readonly logger: Logger;
+  /** What `step.sendEvent` sends with. */
+  readonly send: SendFromStep;
   readonly onConnected?: () => void;
   readonly onDisconnected?: () => void;
 }
@@ -232,7 +235,7 @@ export class Worker {
       memory,
       clock: this.#deps.clock,
       graces: this.#options,
-      enter: (session) => enterHandler(fn, session, { runId, attempt, maxAttempts }),
+      enter: (session) => enterHandler(fn, session, { runId, attempt, maxAttempts, send: this.#deps.send }),
     });
   }
 

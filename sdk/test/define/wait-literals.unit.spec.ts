@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import ts from "typescript";
 import { findWaits } from "../../src/define/wait-literals.js";
 
-const CART = { event: "cart/purchased", match: "data.cart_id" };
+const wait = (event: string, listens: object = {}) => ({
+  event,
+  match: null,
+  if: null,
+  since: "mark",
+  isNamed: true,
+  ...listens,
+});
+const CART = wait("cart/purchased", { match: "data.cart_id" });
 const OPTIONS = `{ event: "cart/purchased", timeout: "24h", match: "data.cart_id" }`;
 const CALL = `await step.waitForEvent("w", ${OPTIONS});`;
 
@@ -23,6 +31,7 @@ describe("waits are found in", () => {
     ],
     ["a context that is not destructured", `async (ctx) => { await ctx.step.waitForEvent("w", ${OPTIONS}); }`],
     ["a destructured waitForEvent", `async ({ step: { waitForEvent } }) => { await waitForEvent("w", ${OPTIONS}); }`],
+    ["a wait with undefined options", `({ step }) => step.waitForEvent("w", { if: undefined, ${OPTIONS.slice(2)})`],
     ["a renamed waitForEvent", `async ({ step: { waitForEvent: w } }) => { await w("w", ${OPTIONS}); }`],
     ["an alias", `async ({ step }) => { const w = step.waitForEvent; await w("w", ${OPTIONS}); }`],
     ["an optional chain", `async ({ step }) => { await step?.waitForEvent?.("w", ${OPTIONS}); }`],
@@ -85,7 +94,30 @@ describe("waits are found in", () => {
       `({ step }) => step.waitForEvent("w", { event: "a", match: "b", ${OPTIONS.slice(2)})`,
     ],
   ])("%s", (_, source) => {
-    expect(findWaits(source)).toEqual({ waits: [CART], unread: 0 });
+    const { waits, unread } = findWaits(source);
+    expect([waits.map((found) => ({ ...found, isNamed: true })), unread]).toEqual([[CART], 0]);
+  });
+
+  it.each<[string, string, object]>([
+    ["a condition", `{ event: "x", timeout: 1, if: "async.data.n > 1" }`, { if: "async.data.n > 1" }],
+    [
+      "a condition over two lines",
+      "{ event: 'x', if: `async.a == 1\n&& async.b == 2` }",
+      { if: "async.a == 1\n&& async.b == 2" },
+    ],
+    ["a condition in a constant", `{ event: "x", if: c }`, { if: "async.data.ok" }],
+    ["no condition and no match", `{ event: "x", timeout: 1 }`, {}],
+    ["no condition and no match, said so", `{ event: "x", timeout: 1, match: undefined, if: undefined }`, {}],
+    ["since", `{ event: "x", timeout: 1, match: "id", since: "trigger" }`, { match: "id", since: "trigger" }],
+    ["a timeout that is computed", `{ event: "x", timeout: 24 * hours, match: "id" }`, { match: "id" }],
+  ])("with %s", (_, options, expected) => {
+    const source = `({ step }) => { const c = "async.data.ok"; return step.waitForEvent("w", ${options}); }`;
+    expect(findWaits(source)).toEqual({ waits: [wait("x", expected)], unread: 0 });
+  });
+
+  it("tells those that only look so", () => {
+    const source = `({ step: { waitForEvent: w } }) => w("w", { event: "x", if: "async.n > 1", timeout: 1 })`;
+    expect(findWaits(source).waits).toEqual([wait("x", { if: "async.n > 1", isNamed: false })]);
   });
 
   it.each([ts.ScriptTarget.ES2015, ts.ScriptTarget.ES2017, ts.ScriptTarget.ESNext])(
@@ -109,7 +141,7 @@ describe("waits are found in", () => {
   it("several places, each once", () => {
     const other = `await step.waitForEvent("v", { event: "b", match: "user.id", timeout: 1 });`;
     const source = `async ({ step }) => { ${CALL} ${CALL} ${other} }`;
-    expect(findWaits(source).waits).toEqual([CART, { event: "b", match: "user.id" }]);
+    expect(findWaits(source).waits).toEqual([CART, wait("b", { match: "user.id" })]);
   });
 });
 
@@ -123,6 +155,10 @@ describe("not as waits count", () => {
     [
       "another call with two of the keys",
       `({ step }) => track("x", { event: "cart/purchased", match: "data.cart_id" })`,
+    ],
+    [
+      "another call without match and if",
+      `({ step: { waitForEvent: w } }) => w("x", { event: "cart/purchased", timeout: 1 })`,
     ],
     ["cancelOn of another function", `() => createFunction({ cancelOn: ${OPTIONS} }, () => 1)`],
   ])("%s", (_, source) => {
@@ -143,7 +179,13 @@ describe("not as waits count", () => {
     ],
     ["a constant of itself", "({ step }) => { const e = e; step.waitForEvent('w', { event: e, match: 'id' }); }"],
     ["a spread", "({ step }) => step.waitForEvent('w', { ...options, match: 'id' })"],
-    ["a wait without match", "({ step }) => step.waitForEvent('w', { event: 'a', timeout: 1 })"],
+    ["a spread beside literals", "({ step }) => step.waitForEvent('w', { ...options, event: 'a', match: 'id' })"],
+    ["a computed key", "({ step }) => step.waitForEvent('w', { event: 'a', [by]: 'id' })"],
+    [
+      "a computed condition",
+      "({ step, event }) => step.waitForEvent('w', { event: 'a', if: `async.n > ${event.ts}` })",
+    ],
+    ["a computed since", "({ step }) => step.waitForEvent('w', { event: 'a', match: 'id', since: from })"],
     ["no options", "({ step }) => step.waitForEvent('w')"],
   ])("%s, which is told instead", (_, source) => {
     expect(findWaits(source)).toEqual({ waits: [], unread: 1 });

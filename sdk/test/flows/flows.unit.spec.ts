@@ -17,9 +17,9 @@ describe("the cart", () => {
     expect(cartAbandonment.config).toEqual({
       id: "cart-abandonment-flow",
       name: "cart-abandonment-flow",
-      triggers: [{ event: "cart/product.added" }],
-      cancelOn: [{ event: "cart/product.added", match: "data.cart_id", timeout: { ms: 86_400_000 } }],
-      waits: [{ event: "cart/purchased", match: "data.cart_id" }],
+      triggers: [{ event: "cart/product.added", if: null }],
+      cancelOn: [{ event: "cart/product.added", match: "data.cart_id", if: null, timeout: { ms: 86_400_000 } }],
+      waits: [{ event: "cart/purchased", match: "data.cart_id", if: null, since: "mark" }],
       retries: 4,
     });
   });

@@ -67,15 +67,15 @@ describe("events over Kafka", () => {
         {
           id: "f",
           name: "f",
-          triggers: [{ event: "go" }],
-          cancelOn: [{ event: "go", match: "data.at", timeout: null }],
+          triggers: [{ event: "go", if: null }],
+          cancelOn: [{ event: "go", match: "data.at", if: null, timeout: null }],
           waits: [],
           retries: 4,
         },
       ],
     });
     const digest = configDigest(config.app, config.functions);
-    const value = encodeRegistry({ kind: "app", config: { ...config, version: 1, digest } });
+    const value = encodeRegistry({ kind: "app", config: { ...config, learned: [], retired: [], version: 1, digest } });
     await namespace.log.append(TOPICS.registry, 0, [{ key: "app/shop", value }]);
     await sender.send({ name: "go", data: { at: new Date(5), gone: undefined } });
     const [event] = await sent();

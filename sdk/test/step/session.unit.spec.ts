@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { stepReport } from "@eddy/schemas";
 import type { Steps } from "../../src/index.js";
 import { bench, fn } from "../fixtures.js";
 import { deferred, turns } from "../manual-clock.js";
@@ -45,7 +46,9 @@ describe("inline continuation", () => {
             stepId: "wait",
             event: "reply",
             match: "data.k",
+            if: null,
             value: "n:7",
+            since: "mark",
             timeout: { ms: 3_600_000 },
           },
         ],
@@ -113,6 +116,30 @@ describe("inline continuation", () => {
       null,
       "b:1",
     ]);
+  });
+});
+
+describe("a wait", () => {
+  const given = { data: { id: "o1", total: 5 } };
+  it.each<[string, object, object]>([
+    ["a match", { match: "data.id" }, { match: "data.id", if: null, value: "s:o1" }],
+    [
+      "an equality of both events",
+      { if: "event.data.id == async.data.order && async.data.total > event.data.total" },
+      { match: null, value: "s:o1" },
+    ],
+    ["an equality whose value is missing", { if: "async.data.order == event.data.none" }, { value: null }],
+    ["an equality with a constant", { if: "async.data.kind == 'big'" }, { value: "s:big" }],
+    ["a condition without equality", { if: "async.data.total > 3" }, { value: "l:x" }],
+    ["neither", {}, { match: null, if: null, value: "l:x", since: "mark" }],
+    ["since", { match: "data.id", since: "registration" }, { since: "registration" }],
+  ])("by %s tells the value at its route", async (_, options, expected) => {
+    const { engine } = await bench(
+      fn(({ step }) => step.waitForEvent("w", { event: "x", timeout: "1h", ...(options as { match: string }) })),
+    );
+    await engine.startRun("app/f", given);
+    expect(engine.reports[0]?.ops).toMatchObject([{ kind: "waitRequested", ...options, ...expected }]);
+    for (const report of engine.reports) expect(stepReport.parse(report)).toEqual(report);
   });
 });
 
@@ -254,9 +281,35 @@ describe("arguments that cannot be", () => {
       'step "x": step.waitForEvent: timeout: is required, for example "24h"',
     ],
     [
-      "a wait without match",
-      (s) => s.waitForEvent("x", { event: "e", timeout: 1 } as never),
+      "a wait with a bad match",
+      (s) => s.waitForEvent("x", { event: "e", timeout: 1, match: "data..id" }),
       'step "x": step.waitForEvent: match: expected the path of a value in both events, such as "data.cart_id"',
+    ],
+    [
+      "a wait with match and if",
+      (s) => s.waitForEvent("x", { event: "e", timeout: 1, match: "id", if: "true" } as never),
+      'step "x": step.waitForEvent: match and if exclude each other',
+    ],
+    [
+      "a condition that is none",
+      (s) => s.waitForEvent("x", { event: "e", timeout: 1, if: "async.data.id === 1" }),
+      'step "x": step.waitForEvent: if: does not parse as CEL at character 17 of "async.data.id === 1": ' +
+        "Unexpected character: =",
+    ],
+    [
+      "a condition over what is not there",
+      (s) => s.waitForEvent("x", { event: "e", timeout: 1, if: "run.id == 1" }),
+      'step "x": step.waitForEvent: if: does not parse as CEL at character 1 of "run.id == 1": Unknown variable: run',
+    ],
+    [
+      "a wait for names with a *",
+      (s) => s.waitForEvent("x", { event: "e/*", timeout: 1 }),
+      'step "x": step.waitForEvent: event: a * at the end of a name is for triggers alone',
+    ],
+    [
+      "a wait since the dawn of time",
+      (s) => s.waitForEvent("x", { event: "e", timeout: 1, since: "dawn" as never }),
+      'step "x": step.waitForEvent: since: expected "trigger" or "registration"',
     ],
   ])("fails the run without another attempt for %s", async (_, use, message) => {
     const { engine } = await bench(fn(({ step }) => use(step)));

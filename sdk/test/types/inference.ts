@@ -112,12 +112,55 @@ eddy.createFunction({ id: "f" }, () => 1);
 eddy.createFunction({ triggers: plain }, () => 1);
 // @ts-expect-error -- no such option
 eddy.createFunction({ id: "f", triggers: plain, retry: 1 }, () => 1);
-// @ts-expect-error -- a rule needs its match
-eddy.createFunction({ id: "f", triggers: plain, cancelOn: { event: "x" } }, () => 1);
+// @ts-expect-error -- match and if exclude each other
+eddy.createFunction({ id: "f", triggers: plain, cancelOn: { event: "x", match: "id", if: "true" } }, () => 1);
+// @ts-expect-error -- match and if exclude each other
+eddy.createFunction({ id: "f", triggers: plain, waits: [{ event: "x", match: "id", if: "true" }] }, () => 1);
+// @ts-expect-error -- a condition is text
+eddy.createFunction({ id: "f", triggers: { event: "x", if: true } }, () => 1);
 eddy.createFunction({ id: "f", triggers: plain }, async ({ step }) => {
   // @ts-expect-error -- a wait needs its timeout
   await step.waitForEvent("w", { event: "x", match: "id" });
+  // @ts-expect-error -- match and if exclude each other
+  await step.waitForEvent("w", { event: "x", timeout: 1, match: "id", if: "true" });
+  // @ts-expect-error -- no such beginning
+  await step.waitForEvent("w", { event: "x", timeout: 1, since: "yesterday" });
+  // @ts-expect-error -- an event has a name
+  await step.sendEvent("s", { data: {} });
 });
+
+// Wildcards: the name is text, data is untyped, whatever the client knows.
+typed.createFunction({ id: "f", triggers: [{ event: "cart/*", if: "event.data.total > 3" }] }, ({ event }) => {
+  expectTypeOf(event).toEqualTypeOf<EddyEvent>();
+});
+eddy.createFunction({ id: "f", triggers: eventType("a/*", { schema: staticSchema<{ n: 1 }>() }) }, ({ event }) => {
+  expectTypeOf(event).toEqualTypeOf<EddyEvent<string, { n: 1 }>>();
+});
+eddy.createFunction({ id: "f", triggers: [{ event: "b" }, { event: "a/*" }] }, ({ event }) => {
+  expectTypeOf(event.name).toEqualTypeOf<string>();
+});
+
+// Conditions, lanes, since; sending from a step.
+typed.createFunction(
+  {
+    id: "f",
+    triggers: plain,
+    cancelOn: [{ event: added }, { event: "x", if: "async.data.id == event.data.id" }, { event: "y", timeout: "1h" }],
+    waits: [{ event: bought, if: "async.data.total > 3", since: "trigger" }, { event: "z" }],
+  },
+  async ({ step }) => {
+    const big = await step.waitForEvent("w", { event: bought, if: "async.data.total > 3", timeout: 1 });
+    expectTypeOf(big?.data.total).toEqualTypeOf<number | undefined>();
+    const lane = step.waitForEvent("w", { event: "cart/bought", timeout: 1, since: "registration" });
+    const first = await Promise.race([lane, step.sleep("s", 1)]);
+    expectTypeOf(first).toEqualTypeOf<EddyEvent<"cart/bought", { cart_id: string; total: number }> | null | void>();
+    const payload = { name: "cart/bought", data: { cart_id: "c", total: 1 } } as const;
+    expectTypeOf(await step.sendEvent("s", payload)).toEqualTypeOf<{ readonly ids: string[] }>();
+    await step.sendEvent({ id: "s", name: "S" }, [payload, { name: "other" }, bought.create(payload.data)]);
+    // @ts-expect-error -- total is missing
+    await step.sendEvent("s", { name: "cart/bought", data: { cart_id: "c" } });
+  },
+);
 
 // Handlers of their own.
 const handler: Handler = async ({ event, step }) => step.run("s", () => (event.data as { n: number }).n);

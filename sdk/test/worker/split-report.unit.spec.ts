@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeInbox, LIMITS, type InvocationOutcome, type StepOp } from "@eddy/schemas";
-import { REPORT_BYTES_MAX } from "../../src/step/session.js";
+import { REPORT_BYTES_MAX } from "../../src/step/outbox.js";
 import { splitReport } from "../../src/worker/split-report.js";
 
 const completed = (stepId: string, bytes: number): StepOp => ({
