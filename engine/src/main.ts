@@ -19,7 +19,6 @@ import {
   type Log,
   type Logger,
   type Meter,
-  NO_METER,
   ownedRunStates,
   RegistryView,
   RequestError,
@@ -31,14 +30,18 @@ import {
 } from "@eddy/clients";
 import { ClosedError, invariant } from "@eddy/clients/errors";
 import { MemoryGroups } from "./adapters/memory/index.js";
+import { PrometheusMeter } from "./adapters/prometheus/index.js";
 import { core as defaultCore } from "./core/core.js";
 import type { Core } from "./core/index.js";
 import { DevClock } from "./gateway/dev-clock.js";
+import { FunctionList } from "./gateway/function-list.js";
 import { Gateway } from "./gateway/gateway.js";
 import type { Readiness, Service } from "./gateway/http-routes.js";
+import type { MetricsPage } from "./gateway/metrics-routes.js";
 import { partitionClocks } from "./gateway/partition-clocks.js";
 import { Peers } from "./gateway/peers.js";
 import { RoutedLookup } from "./gateway/routed-lookup.js";
+import { RunCancel } from "./gateway/run-cancel.js";
 import { HistoryTailer } from "./history/history-tailer.js";
 import { Ownership } from "./ownership/ownership.js";
 import { PartitionTask } from "./partition/index.js";
@@ -60,6 +63,7 @@ export interface EngineParts {
   readonly groups: Groups;
   readonly stores: StoreFactory;
   readonly clock: Clock;
+  /** `GET /metrics` shows what a PrometheusMeter has, and nothing of others. */
   readonly meter: Meter;
   readonly logger: Logger;
   readonly core: Core;
@@ -137,7 +141,7 @@ class RunningEngine implements Engine {
     this.#config = config;
     this.#parts = parts;
     this.#clock = parts.clock ?? new SystemClock();
-    this.#meter = parts.meter ?? NO_METER;
+    this.#meter = parts.meter ?? new PrometheusMeter();
     this.#logger = parts.logger ?? defaultLogger(config.logLevel);
     this.#namespace = isOnKafka(config) ? config.namespace : DEV_NAMESPACE;
     this.#dev = isOnKafka(config) ? config.dev : true;
@@ -150,6 +154,8 @@ class RunningEngine implements Engine {
       service: () => this.#serviceNow(),
       gate: () => this.#gate,
       readiness: () => this.readiness(),
+      meter: this.#meter,
+      metrics: this.#metricsPage(),
     });
   }
 
@@ -270,7 +276,8 @@ class RunningEngine implements Engine {
     const history = {
       ...base,
       topic: topics.history,
-      retentionMs: retentionOf(topics, partitions),
+      retentionMs: retentionOf(topics.history, topics, partitions),
+      inbox: { topic: topics.inbox, retentionMs: retentionOf(topics.inbox, topics, partitions) },
       gatherMs: HISTORY_GATHER_MS,
       ...(isShared ? { staleMsMax: VIEW_AGE_MS_MAX } : {}),
     };
@@ -304,7 +311,32 @@ class RunningEngine implements Engine {
     const makeId = monotonicFactory();
     const sender = new EventSender({ ...base, lanes, registry, advanceMs: () => devClock.advanceMs, makeId });
     this.#gate = new WorkerGate({ ...base, topics, lanes, registry, states });
-    this.#service = { sender, lookup: new RoutedLookup({ owners: ownership, peers }), devClock, clocks };
+    const lookup = new RoutedLookup({ owners: ownership, peers });
+    const cancel = new RunCancel({ lanes, lookup, clock: this.#clock });
+    const workersHere = () => (this.#gate?.apps ?? []).map(({ app, workers }) => ({ app, workers }));
+    const functions = new FunctionList({ ...base, registry, owners: ownership, peers, workersHere });
+    this.#service = { sender, lookup, cancel, functions, devClock, clocks };
+  }
+
+  /** Gauges are taken when they are asked for. */
+  #metricsPage(): MetricsPage {
+    const meter = this.#meter;
+    const page = meter instanceof PrometheusMeter ? meter : new PrometheusMeter();
+    return {
+      contentType: page.contentType,
+      text: () => {
+        meter.gauge("eddy_ready", this.readiness().ready ? 1 : 0);
+        const readings = this.#ownership?.readings() ?? [];
+        for (const status of ["starting", "running", "failed"] as const) {
+          meter.gauge("eddy_partitions", readings.filter((reading) => reading.status === status).length, { status });
+        }
+        for (const { app, workers, inFlight } of this.#gate?.apps ?? []) {
+          meter.gauge("eddy_workers_connected", workers, { app });
+          meter.gauge("eddy_steps_in_flight", inFlight, { app });
+        }
+        return page.text();
+      },
+    };
   }
 
   #serviceNow(): Service {
@@ -319,8 +351,8 @@ class RunningEngine implements Engine {
   }
 }
 
-function retentionOf(topics: Topics, partitions: number): number {
-  const spec = coreTopicSpecs(topics, partitions).find(({ name }) => name === topics.history);
-  invariant(spec !== undefined, "history is a core topic");
+function retentionOf(topic: string, topics: Topics, partitions: number): number {
+  const spec = coreTopicSpecs(topics, partitions).find(({ name }) => name === topic);
+  invariant(spec !== undefined, "it is a core topic", { topic });
   return spec.retentionMs;
 }

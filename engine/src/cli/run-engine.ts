@@ -1,5 +1,6 @@
 /** An engine in this process, until a signal ends it: what all commands that run one have in common. */
 import { EddyError } from "@eddy/clients/errors";
+import { PrometheusMeter } from "../adapters/prometheus/index.js";
 import { openEngine, type Engine } from "../main.js";
 import type { AnyConfig } from "../world/open-world.js";
 import { EXIT, exitCodeOf } from "./exit-codes.js";
@@ -27,7 +28,7 @@ export async function runEngine<C extends AnyConfig>({ read, message, onlyCheck 
       process.stdout.write("the configuration is well-formed\n");
       return process.exit(EXIT.ok);
     }
-    const engine = await openEngine(config);
+    const engine = await openEngine(config, { meter: new PrometheusMeter({ withProcess: true }) });
     const late = setTimeout(() => sayWhatIsMissing(engine), QUICK_START_MS);
     const isStarted = await Promise.race([engine.started.then(() => true), stop.then(() => false)]);
     clearTimeout(late);

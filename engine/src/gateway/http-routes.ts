@@ -1,21 +1,16 @@
 /** The HTTP API. Bodies are as `schemas/src/http.ts` says. */
-import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { eventRunsReply, runReply } from "@eddy/schemas";
-import {
-  advanceClockBody,
-  LIMITS,
-  parseDuration,
-  type ClockReply,
-  type SendEventsReply,
-  type timelineReply,
-} from "@eddy/schemas";
+import type { FastifyInstance } from "fastify";
+import { advanceClockBody, parseDuration, type ClockReply, type SendEventsReply } from "@eddy/schemas";
 import type { z } from "zod";
 import type { DevClock } from "./dev-clock.js";
 import type { PartitionClocks } from "./partition-clocks.js";
-import { FORWARDED_HEADER, PARTITIONS_HEADER, READINGS_PATH, type readingsReply } from "./peers.js";
+import { isForwarded, type Forwarding } from "./forwarded.js";
+import { installLookups, type LookupService } from "./lookup-routes.js";
+import { installMetrics, type MetricsPage } from "./metrics-routes.js";
+import { openApiDocument } from "./openapi.js";
+import { READINGS_PATH, WORKERS_PATH, type readingsReply, type workersReply } from "./peers.js";
 import { fieldPath, GENERATED_IDS_HEADER, readEvents, readGeneratedIds } from "./read-events.js";
-import type { RoutedLookup } from "./routed-lookup.js";
-import { type Clock, type EventSender, RequestError, RETRY_AFTER_S } from "@eddy/clients";
+import { type Clock, type EventSender, type Meter, RequestError, RETRY_AFTER_S } from "@eddy/clients";
 
 /** Is this process able to do its work? `reasons` say why not. */
 export interface Readiness {
@@ -24,19 +19,19 @@ export interface Readiness {
 }
 
 /** What serves requests, once the log is there. */
-export interface Service {
+export interface Service extends LookupService {
   readonly sender: EventSender;
-  readonly lookup: RoutedLookup;
   readonly devClock: DevClock;
   readonly clocks: PartitionClocks;
 }
 
-export interface HttpRoutesDeps {
+export interface HttpRoutesDeps extends Forwarding {
   /** @throws RequestError UNAVAILABLE until then */
   readonly service: () => Service;
-  readonly namespace: string;
   readonly readiness: () => Readiness;
   readonly clock: Clock;
+  readonly meter: Meter;
+  readonly metrics: MetricsPage;
 }
 
 const EVENT_KEY_CHARS_MAX = 256;
@@ -45,18 +40,27 @@ const SEND_MS_MAX = 10_000;
 
 const ABOUT = `This is Eddy: durable functions that wait for events.
 
-  POST /e/dev                   send one event, or an array of them (application/json)
-  GET  /v1/events/<id>/runs     the runs that an event started
-  GET  /v1/runs/<id>            one run
-  GET  /v1/runs/<id>/timeline   what happened to it
-  POST /dev/clock/advance       {"by":"24h"} moves the clock of a dev namespace
-  GET  /dev/clock               that clock
-  GET  /health/live             does this process answer?
-  GET  /health/ready            does it do its work?
-  ws   /v1/connect              workers
+  POST   /e/dev                   send one event, or an array of them (application/json)
+  GET    /v1/events/<id>          an event as it was received, and what it started
+  GET    /v1/events/<id>/runs     the runs that an event started
+  GET    /v1/runs                 runs, newest first: ?function= &status= &event= &from= &until= &limit= &cursor=
+  GET    /v1/runs/<id>            one run
+  GET    /v1/runs/<id>/timeline   what happened to it
+  DELETE /v1/runs/<id>            cancels it
+  GET    /v1/functions            registered functions
+  POST   /dev/clock/advance       {"by":"24h"} moves the clock of a dev namespace
+  GET    /dev/clock               that clock
+  GET    /health/live             does this process answer?
+  GET    /health/ready            does it do its work?
+  GET    /metrics                 figures, for Prometheus
+  GET    /openapi.json            all of this for machines, with every answer
+  ws     /v1/connect              workers
 `;
 
 export function installRoutes(server: FastifyInstance, deps: HttpRoutesDeps): void {
+  installMetrics(server, deps);
+  const document = JSON.stringify(openApiDocument());
+  server.get("/openapi.json", (_, reply) => reply.type("application/json; charset=utf-8").send(document));
   server.get("/", (_, reply) => reply.type("text/plain; charset=utf-8").send(ABOUT));
   installSend(server, deps);
   installLookups(server, deps);
@@ -98,58 +102,15 @@ async function inTime<T>(clock: Clock, sending: Promise<T>): Promise<T> {
   }
 }
 
-function installLookups(server: FastifyInstance, deps: HttpRoutesDeps): void {
-  const { service } = deps;
-  /** A request of another engine is answered from here alone. */
-  const lookupFor = (request: FastifyRequest): Pick<RoutedLookup, "runById" | "timeline"> => {
-    const { lookup } = service();
-    return isForwarded(deps, request) ? lookup.here : lookup;
-  };
-  server.get<{ Params: { id: string } }>(
-    "/v1/events/:id/runs",
-    async (request): Promise<z.infer<typeof eventRunsReply>> => {
-      const { id } = request.params;
-      if (id.length > LIMITS.eventIdCharsMax) return { data: [] };
-      const { lookup } = service();
-      if (!isForwarded(deps, request)) return { data: [...(await lookup.runsOfEvent(id))] };
-      return { data: [...(await lookup.here.runsOfEvent(id, partitionsOf(request)))] };
-    },
-  );
-  server.get<{ Params: { id: string } }>("/v1/runs/:id", async (request): Promise<z.infer<typeof runReply>> => {
-    const run = await lookupFor(request).runById(request.params.id);
-    if (run === null) throw new RequestError("RUN_NOT_FOUND", `there is no run ${request.params.id}`, "id");
-    return { data: run };
-  });
-  server.get<{ Params: { id: string } }>(
-    "/v1/runs/:id/timeline",
-    async (request): Promise<z.infer<typeof timelineReply>> => {
-      const data = await lookupFor(request).timeline(request.params.id);
-      if (data.length === 0) throw new RequestError("RUN_NOT_FOUND", `there is no run ${request.params.id}`, "id");
-      return { data: [...data] };
-    },
-  );
-}
-
-/** @throws RequestError UNAVAILABLE where it is meant for an engine of another namespace */
-function isForwarded({ namespace }: HttpRoutesDeps, { headers }: FastifyRequest): boolean {
-  const meant = headers[FORWARDED_HEADER];
-  if (meant === undefined) return false;
-  if (meant === namespace) return true;
-  throw new RequestError("UNAVAILABLE", `this engine is of namespace ${namespace}; try again`);
-}
-
-/** @throws RequestError */
-function partitionsOf({ headers }: FastifyRequest): readonly number[] {
-  const given = headers[PARTITIONS_HEADER];
-  if (typeof given === "string" && /^\d+(,\d+)*$/.test(given)) return given.split(",").map(Number);
-  throw new RequestError("INVALID_HEADER", "expected numbers of partitions with commas between", PARTITIONS_HEADER);
-}
-
 /** For other engines. */
 function installInternal(server: FastifyInstance, deps: HttpRoutesDeps): void {
   server.get(READINGS_PATH, (request): z.infer<typeof readingsReply> => {
     if (!isForwarded(deps, request)) throw new RequestError("NOT_FOUND", `${READINGS_PATH} is for engines alone`);
     return { data: [...deps.service().clocks.here()] };
+  });
+  server.get(WORKERS_PATH, (request): z.infer<typeof workersReply> => {
+    if (!isForwarded(deps, request)) throw new RequestError("NOT_FOUND", `${WORKERS_PATH} is for engines alone`);
+    return { data: [...deps.service().functions.workersHere()] };
   });
 }
 

@@ -2,15 +2,28 @@
  * Asks other engines what only they know. Whoever is asked answers by itself or not at all: the header says so, and
  * which namespace is meant, for an address may have gone to somebody else.
  */
-import { errorReply, eventRunsReply, runReply, timelineReply, type RunSummary, type TimelineLine } from "@eddy/schemas";
+import {
+  errorReply,
+  eventReply,
+  eventRunsReply,
+  runReply,
+  runsReply,
+  timelineReply,
+  type EventView,
+  type RunSummary,
+  type TimelineLine,
+} from "@eddy/schemas";
 import { TransientError } from "@eddy/clients/errors";
 import { z } from "zod";
+import { placeOfCursor, type Page, type PageQuery } from "../history/run-pages.js";
+import { searchOf } from "./run-query.js";
 
 /** Of a request by another engine; its value is the namespace. */
 export const FORWARDED_HEADER = "x-eddy-forwarded";
-/** With a look-up of an event's runs: the partitions to look in, with commas between. */
+/** With a look-up over several partitions: those to look in, with commas between. */
 export const PARTITIONS_HEADER = "x-eddy-partitions";
 export const READINGS_PATH = "/internal/partitions";
+export const WORKERS_PATH = "/internal/workers";
 
 /** How far one partition is, at its owner. */
 export const partitionReading = z.strictObject({
@@ -23,8 +36,16 @@ export const partitionReading = z.strictObject({
 export type PartitionReading = Readonly<z.infer<typeof partitionReading>>;
 export const readingsReply = z.strictObject({ data: z.array(partitionReading) });
 
+/** Workers that are connected to one engine, by app; an app that had some and has none now may be listed with 0. */
+export const workersReply = z.strictObject({
+  data: z.array(z.strictObject({ app: z.string(), workers: z.number().int().min(0) })),
+});
+export type ConnectedWorkers = z.infer<typeof workersReply>["data"];
+
 /** How long another engine may take to answer, in ms. */
 const ANSWER_MS_MAX = 5_000;
+/** What is not there is no trouble. */
+const MISSING: ReadonlySet<string> = new Set(["RUN_NOT_FOUND", "EVENT_NOT_FOUND"]);
 
 export class Peers {
   readonly #namespace: string;
@@ -48,21 +69,43 @@ export class Peers {
 
   /** Runs that the event started in these partitions, all of which are the peer's. */
   async runsOfEvent(address: string, eventId: string, partitions: readonly number[]): Promise<readonly RunSummary[]> {
-    const headers = { [PARTITIONS_HEADER]: partitions.join(",") };
     const path = `/v1/events/${encodeURIComponent(eventId)}/runs`;
-    const reply = await this.#ask(address, path, eventRunsReply, headers);
-    if (reply === null) throw new TransientError(`${address} does not know the way to ${path}`, { address });
-    return reply.data;
+    return (await this.#know(address, path, eventRunsReply, partitions)).data;
+  }
+
+  /** @returns null: nothing is known of it in these partitions, all of which are the peer's. */
+  async event(address: string, eventId: string, partitions: readonly number[]): Promise<EventView | null> {
+    const path = `/v1/events/${encodeURIComponent(eventId)}`;
+    return (await this.#ask(address, path, eventReply, headersOf(partitions)))?.data ?? null;
+  }
+
+  /** A page of the runs in these partitions, all of which are the peer's. */
+  async runs(address: string, query: PageQuery, partitions: readonly number[]): Promise<Page<RunSummary>> {
+    const path = `/v1/runs?${searchOf(query)}`;
+    const { data, next_cursor: next } = await this.#know(address, path, runsReply, partitions);
+    const seenTo = next === null ? null : placeOfCursor(next);
+    if (next === null || seenTo !== null) return { runs: data, seenTo };
+    throw new TransientError(`the engine at ${address} gives a cursor that is none`, { address, path });
   }
 
   /** Of the peer's partitions. */
   async readings(address: string): Promise<readonly PartitionReading[]> {
-    const reply = await this.#ask(address, READINGS_PATH, readingsReply);
-    if (reply === null) throw new TransientError(`${address} does not tell how far its partitions are`, { address });
-    return reply.data;
+    return (await this.#know(address, READINGS_PATH, readingsReply)).data;
   }
 
-  /** @returns null where the peer says that the run is not there. */
+  /** Connected to the peer. */
+  async workers(address: string): Promise<ConnectedWorkers> {
+    return (await this.#know(address, WORKERS_PATH, workersReply)).data;
+  }
+
+  /** Of what no engine may say that it is not there. */
+  async #know<T>(address: string, path: string, shape: z.ZodType<T>, partitions?: readonly number[]): Promise<T> {
+    const reply = await this.#ask(address, path, shape, partitions === undefined ? {} : headersOf(partitions));
+    if (reply === null) throw new TransientError(`${address} does not know the way to ${path}`, { address });
+    return reply;
+  }
+
+  /** @returns null where the peer says that it has no such thing. */
   async #ask<T>(
     address: string,
     path: string,
@@ -90,11 +133,13 @@ export class Peers {
     const parsed = status === 200 ? shape.safeParse(body) : null;
     if (parsed?.success === true) return parsed.data;
     const error = errorReply.safeParse(body);
-    if (status === 404 && error.success && error.data.error.code === "RUN_NOT_FOUND") return null;
+    if (status === 404 && error.success && MISSING.has(error.data.error.code)) return null;
     const said = error.success ? error.data.error.message : `an answer of status ${status}`;
     throw new TransientError(`the engine at ${address} cannot tell: ${said}`, { address, path, status });
   }
 }
+
+const headersOf = (partitions: readonly number[]) => ({ [PARTITIONS_HEADER]: partitions.join(",") });
 
 /** What is known of a failed fetch is in its cause. */
 function reasonOf(error: unknown): string {

@@ -2,9 +2,10 @@
  * Look-ups over the whole namespace: what this process keeps is looked up here, the rest at its owners. An answer is
  * complete or it is none: where one partition cannot be asked, the caller has to try again.
  */
-import type { RunSummary, TimelineLine } from "@eddy/schemas";
+import type { EventView, RunSummary, TimelineLine } from "@eddy/schemas";
 import { TransientError } from "@eddy/clients/errors";
-import { byStart, HistoryLookup, partitionOfRun, type HistorySources } from "../history/history-lookup.js";
+import { byStart, HistoryLookup, mergeEvents, partitionOfRun, type HistorySources } from "../history/history-lookup.js";
+import { mergePages, type Page, type PageQuery } from "../history/run-pages.js";
 import type { Peers } from "./peers.js";
 
 /** Who has which partition. */
@@ -46,12 +47,44 @@ export class RoutedLookup {
 
   /** Runs that the event started, by their start. @throws TransientError where any owner cannot answer. */
   async runsOfEvent(eventId: string): Promise<readonly RunSummary[]> {
-    const { ours, others } = splitByOwner(this.#owners);
-    const found = await Promise.all([
-      this.here.runsOfEvent(eventId, ours),
-      ...[...others].map(([address, partitions]) => this.#peers.runsOfEvent(address, eventId, partitions)),
-    ]);
+    const found = await this.#everywhere(
+      (ours) => this.here.runsOfEvent(eventId, ours),
+      (address, theirs) => this.#peers.runsOfEvent(address, eventId, theirs),
+    );
     return found.flat().sort(byStart);
+  }
+
+  /** @returns null for an id that no event has. @throws TransientError where any owner cannot answer. */
+  async event(eventId: string): Promise<EventView | null> {
+    const found = await this.#everywhere(
+      (ours) => this.here.event(eventId, ours),
+      (address, theirs) => this.#peers.event(address, eventId, theirs),
+    );
+    return mergeEvents(
+      eventId,
+      found.flatMap((view) => view ?? []),
+    );
+  }
+
+  /** A page of all runs. @throws TransientError where any owner cannot answer. */
+  async runs(query: PageQuery): Promise<Page<RunSummary>> {
+    const pages = await this.#everywhere(
+      (ours) => this.here.runs(query, ours),
+      (address, theirs) => this.#peers.runs(address, query, theirs),
+    );
+    return mergePages(pages, query.limit);
+  }
+
+  /** Asks all owners at once, each for its own partitions. */
+  #everywhere<T>(
+    here: (ours: readonly number[]) => Promise<T>,
+    elsewhere: (address: string, theirs: readonly number[]) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const { ours, others } = splitByOwner(this.#owners);
+    return Promise.all([
+      ...(ours.length === 0 ? [] : [here(ours)]),
+      ...[...others].map(([address, theirs]) => elsewhere(address, theirs)),
+    ]);
   }
 
   /** null: it is answered here. */

@@ -6,6 +6,7 @@
  *  v|<digest of event id>            the runs that an event started, as a list: one look-up, no scan
  *  l|<run>|<offset>|<index>          timeline, by cause: the entry as the topic has it
  *  x|<ended at>|<run>                runs that have ended, by append time: what retention drops next
+ *  i|<list>|<start, inverted>|<run>  lists of runs, the newest start first; see `listsOf`
  */
 import { digestOf, type Cause, type RunStatus } from "@eddy/schemas";
 
@@ -28,9 +29,13 @@ export const runIdOfKey = (key: string): string => key.slice(key.lastIndexOf("|"
 export const afterPrefix = (prefix: string): string =>
   prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 
+/** Layout of the rows: a store of another one is made anew. */
+export const FORMAT = 2;
+
 export interface Position {
   readonly topicId: string;
   readonly nextOffset: number;
+  readonly format: number;
 }
 
 /** Small: results and errors stay in the timeline entry that ended the run. */
@@ -49,6 +54,52 @@ export interface Summary {
   /** Causes of start and end; entries at or before them are repeats, or of an earlier life of the same run id. */
   readonly startCause: Cause;
   readonly endCause: Cause | null;
+}
+
+/** A place in a list of runs: the start, in ms of stream time, then the id. Later starts come first. */
+export interface ListPlace {
+  readonly startedAtMs: number;
+  readonly runId: string;
+}
+
+/** < 0 where `a` comes first. */
+export function comparePlaces(a: ListPlace, b: ListPlace): number {
+  if (a.startedAtMs !== b.startedAtMs) return b.startedAtMs - a.startedAtMs;
+  return a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0;
+}
+
+/** All stream times are below. */
+const TIME_MAX = 9_000_000_000_000_000;
+/** Of what a name is shortened to: names that collide share a list, and whoever reads it asks the summaries. */
+const LIST_CHARS = 10;
+
+/** A list of runs: of all, of a function, of an event name, of a status. */
+export type RunList = string;
+export const ALL_RUNS: RunList = "a";
+export const listOfFunction = (functionId: string): RunList => `f${digestOf("list", functionId).slice(0, LIST_CHARS)}`;
+export const listOfEvent = (eventName: string): RunList => `e${digestOf("list", eventName).slice(0, LIST_CHARS)}`;
+/** null: most runs are of this status, the list of all serves as well. */
+export const listOfStatus = (status: RunStatus): RunList | null => (status === "Completed" ? null : `s${status}`);
+
+/** The lists that a run is in. */
+export function listsOf({ functionId, eventName, status }: Summary): readonly RunList[] {
+  const ofStatus = listOfStatus(status);
+  return [ALL_RUNS, listOfFunction(functionId), listOfEvent(eventName), ...(ofStatus === null ? [] : [ofStatus])];
+}
+
+export const listKey = (list: RunList, { startedAtMs, runId }: ListPlace): string =>
+  `i|${list}|${pad(TIME_MAX - startedAtMs)}|${runId}`;
+export const listKeysOf = (summary: Summary): readonly string[] =>
+  listsOf(summary).map((list) => listKey(list, summary));
+/** Run ids are letters and digits: this is behind the place itself, and before all that follow. */
+export const afterPlace = (list: RunList, place: ListPlace): string => `${listKey(list, place)}!`;
+/** Cuts a list: what started at `ms` or later lies before it, all else at it or behind. */
+export const cutAt = (list: RunList, ms: number): string => `i|${list}|${pad(TIME_MAX - ms + 1)}|`;
+export const listEnd = (list: RunList): string => `i|${list}}`;
+export const listStart = (list: RunList): string => `i|${list}|`;
+export function placeOfKey(key: string): ListPlace {
+  const [, , inverted, runId] = key.split("|");
+  return { startedAtMs: TIME_MAX - Number(inverted), runId: runId ?? "" };
 }
 
 type Row = Position | Summary | readonly string[];

@@ -18,10 +18,13 @@ import {
   endedKey,
   eventRunsKey,
   POSITION_KEY,
+  listKeysOf,
+  placeOfKey,
   runIdOfKey,
   summaryKey,
   timelineKey,
   timelinePrefix,
+  type ListPlace,
   type Position,
   type Summary,
 } from "./history-rows.js";
@@ -42,6 +45,7 @@ interface Fact extends Caused {
   readonly appendTimeMs: number;
 }
 
+const NOTHING = new Uint8Array();
 /** Rows that one step of a scan reads. */
 const SCAN_ROWS = 500;
 /** Ended runs that one sweep drops. */
@@ -55,6 +59,7 @@ export class HistoryStore {
   readonly #reads: GatheredReads;
   readonly #logger: Logger;
 
+  /** @param store stays the caller's to close. */
   constructor(store: Store, logger: Logger) {
     this.#store = store;
     this.#reads = new GatheredReads(store);
@@ -70,6 +75,7 @@ export class HistoryStore {
   async apply(records: readonly LogRecord[], position: Position): Promise<void> {
     const facts = records.flatMap((record) => this.#decode(record));
     const { summaries, eventRuns } = await this.#rowsOf(facts);
+    const known = new Map(summaries);
     const puts = new Map<string, Uint8Array>([[POSITION_KEY, encodeJson(position)]]);
     for (const { cause, body, value, appendTimeMs } of facts) {
       puts.set(timelineKey(body.runId, cause), value);
@@ -84,20 +90,34 @@ export class HistoryStore {
         eventRuns.set(key, [...runIds]);
         puts.set(key, encodeJson([...runIds]));
       }
-      if (after.endedRawMs !== null) puts.set(endedKey(after.endedRawMs, body.runId), new Uint8Array());
+      if (after.endedRawMs !== null) puts.set(endedKey(after.endedRawMs, body.runId), NOTHING);
     }
-    await this.#store.write({ puts: [...puts], deletes: [] });
+    const deletes: string[] = [];
+    for (const [runId, after] of summaries) {
+      const before = known.get(runId);
+      if (after === before) continue;
+      const wanted = new Set(listKeysOf(after));
+      if (before !== undefined) for (const key of listKeysOf(before)) if (!wanted.delete(key)) deletes.push(key);
+      for (const key of wanted) puts.set(key, NOTHING);
+    }
+    await this.#store.write({ puts: [...puts], deletes });
   }
 
   async run(runId: string): Promise<RunRecord | null> {
-    const [found] = await this.#runs([runId]);
+    const [found] = await this.runs([runId]);
     return found ?? null;
+  }
+
+  /** Places of a list between two keys, the newest start first, at most `limit`. */
+  async places(from: string, to: string, limit: number): Promise<readonly ListPlace[]> {
+    if (from >= to) return [];
+    return (await this.#store.scan({ from, to, limit })).map(([key]) => placeOfKey(key));
   }
 
   /** Runs that the event started here. */
   async runsOfEvent(eventId: string): Promise<readonly RunRecord[]> {
     const row = await this.#reads.get(eventRunsKey(eventId));
-    return row === undefined ? [] : this.#runs(decodeJson<readonly string[]>(row));
+    return row === undefined ? [] : this.runs(decodeJson<readonly string[]>(row));
   }
 
   /** The run's timeline in the order of causes, at most `limit` entries. */
@@ -113,10 +133,6 @@ export class HistoryStore {
     const ended = range.from < range.to ? await this.#store.scan(range) : [];
     for (const [key] of ended) await this.#drop(key);
     return ended.length;
-  }
-
-  close(): Promise<void> {
-    return this.#store.close();
   }
 
   #decode({ value, offset, appendTimeMs }: LogRecord): readonly Fact[] {
@@ -153,7 +169,8 @@ export class HistoryStore {
     return { summaries, eventRuns };
   }
 
-  async #runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
+  /** Those of the runs that are known, in the order of `runIds`. */
+  async runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
     const summaries = (await this.#reads.getAll(runIds.map(summaryKey))).flatMap((row) =>
       row === undefined ? [] : [decodeJson<Summary>(row)],
     );
@@ -184,13 +201,14 @@ export class HistoryStore {
     }
   }
 
-  async #dropSummary({ runId, eventId }: Summary, alsoDeleted: readonly string[]): Promise<void> {
-    const listKey = eventRunsKey(eventId);
-    const [row] = await this.#store.getMany([listKey]);
+  async #dropSummary(summary: Summary, alsoDeleted: readonly string[]): Promise<void> {
+    const { runId, eventId } = summary;
+    const eventKey = eventRunsKey(eventId);
+    const [row] = await this.#store.getMany([eventKey]);
     const others = row === undefined ? [] : decodeJson<readonly string[]>(row).filter((other) => other !== runId);
-    const deletes = [...alsoDeleted, summaryKey(runId)];
-    if (others.length > 0) await this.#store.write({ puts: [[listKey, encodeJson(others)]], deletes });
-    else await this.#store.write({ puts: [], deletes: [...deletes, listKey] });
+    const deletes = [...alsoDeleted, ...listKeysOf(summary), summaryKey(runId)];
+    if (others.length > 0) await this.#store.write({ puts: [[eventKey, encodeJson(others)]], deletes });
+    else await this.#store.write({ puts: [], deletes: [...deletes, eventKey] });
   }
 }
 

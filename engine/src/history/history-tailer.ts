@@ -5,9 +5,11 @@
 import { offset, type Offset } from "@eddy/schemas";
 import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { type Clock, type Log, type Logger, type LogRecord, LogTail, type OffsetRange } from "@eddy/clients";
-import type { StoreFactory } from "../ports/store.js";
+import type { Store, StoreFactory } from "../ports/store.js";
+import { Barrier } from "./barrier.js";
+import { EventIndex, type ReceivedEvent } from "./event-index.js";
 import { HistoryStore } from "./history-store.js";
-import type { Position } from "./history-rows.js";
+import { FORMAT, type Position } from "./history-rows.js";
 
 export interface HistoryTailerDeps {
   readonly log: Log;
@@ -17,6 +19,8 @@ export interface HistoryTailerDeps {
   /** Name of the history topic. */
   readonly topic: string;
   readonly partition: number;
+  /** Whose events can be looked up; its retention in ms. */
+  readonly inbox: { readonly topic: string; readonly retentionMs: number };
   /** Entries are gathered this long before the next batch is stored, in ms; look-ups may be that much behind. */
   readonly gatherMs?: number;
   /** Runs that ended longer ago are forgotten, in ms of append time. */
@@ -33,7 +37,10 @@ const SWEEP_PERIOD_MS = 60_000;
 
 export class HistoryTailer {
   readonly #deps: HistoryTailerDeps;
+  readonly #barrier: Barrier;
+  #rows: Store | null = null;
   #store: HistoryStore | null = null;
+  #events: EventIndex | null = null;
   #tail: LogTail | null = null;
   #topicId = "";
   #sweptAtMs = 0;
@@ -46,6 +53,7 @@ export class HistoryTailer {
 
   constructor(deps: HistoryTailerDeps) {
     this.#deps = deps;
+    this.#barrier = new Barrier({ ...deps, reached: (end) => this.reached(end) });
   }
 
   /**
@@ -64,7 +72,9 @@ export class HistoryTailer {
       const askedAtMs = clock.nowMs();
       const range = await log.offsets(topic, partition);
       const from = await this.#openAt(range);
-      if (this.#isStopping) throw new ClosedError("stopped before the history was read");
+      if (this.#isStopping || this.#rows === null) throw new ClosedError("stopped before the history was read");
+      this.#events = new EventIndex({ ...this.#deps, ...this.#deps.inbox }, this.#rows);
+      this.#events.start();
       this.#tail = new LogTail({
         ...this.#deps,
         from,
@@ -103,6 +113,18 @@ export class HistoryTailer {
     return this.#store;
   }
 
+  /** The store, once it has all that the topic held at the call. @throws TransientError while it cannot have that. */
+  async upToDate(): Promise<HistoryStore> {
+    if (this.store !== null) await this.#barrier.pass();
+    return this.store;
+  }
+
+  /** An event that this partition is the home of, as it was received; null: the inbox has none of this id. @throws as `upToDate` */
+  async event(id: string): Promise<ReceivedEvent | null> {
+    if (this.store === null || this.#events === null) return null;
+    return this.#events.find(id);
+  }
+
   /** Others may have written what is not known here. */
   #isStale(): boolean {
     const { staleMsMax, clock } = this.#deps;
@@ -122,8 +144,10 @@ export class HistoryTailer {
     await this.#tail?.stop();
     await this.#starting?.catch(() => undefined); // `failure` has it
     await this.#tail?.stop();
+    await this.#events?.stop();
     this.#isCaughtUp = false;
-    await this.#store?.close();
+    await this.#rows?.close();
+    this.#rows = null;
     this.#store = null;
   }
 
@@ -134,30 +158,34 @@ export class HistoryTailer {
     const opened = await this.#open(name);
     const position = await opened.position();
     if (position === null || this.#isOfLog(position, range)) {
-      this.#store = opened;
       return offset(position?.nextOffset ?? range.start);
     }
-    logger.warn({ topic, partition, position, range }, "the history store is not of this log, it is made anew");
-    await opened.close();
+    logger.warn(
+      { topic, partition, position, range },
+      "the history store is not of this log or layout, it is made anew",
+    );
+    await this.#rows?.close();
     await stores.destroy(name);
-    this.#store = await this.#open(name);
+    await this.#open(name);
     return range.start;
   }
 
-  #isOfLog({ topicId, nextOffset }: Position, { start, end }: OffsetRange): boolean {
-    return topicId === this.#topicId && nextOffset >= start && nextOffset <= end;
+  #isOfLog({ topicId, nextOffset, format }: Position, { start, end }: OffsetRange): boolean {
+    return format === FORMAT && topicId === this.#topicId && nextOffset >= start && nextOffset <= end;
   }
 
   async #open(name: string): Promise<HistoryStore> {
     const { stores, logger } = this.#deps;
     try {
-      return new HistoryStore(await stores.open(name), logger);
+      this.#rows = await stores.open(name);
     } catch (err) {
       if (!(err instanceof StateCorruptedError)) throw err;
       logger.warn({ err, name }, "the history store is damaged, it is made anew");
       await stores.destroy(name);
-      return new HistoryStore(await stores.open(name), logger);
+      this.#rows = await stores.open(name);
     }
+    this.#store = new HistoryStore(this.#rows, logger);
+    return this.#store;
   }
 
   async #take(records: readonly LogRecord[]): Promise<void> {
@@ -165,7 +193,7 @@ export class HistoryTailer {
     const store = this.#store;
     const last = records.at(-1);
     if (store === null || last === undefined) return;
-    await store.apply(records, { topicId: this.#topicId, nextOffset: last.offset + 1 });
+    await store.apply(records, { topicId: this.#topicId, nextOffset: last.offset + 1, format: FORMAT });
     this.#knownAtMs = Math.max(this.#knownAtMs, last.appendTimeMs);
     const nowMs = clock.nowMs();
     if (nowMs - this.#sweptAtMs < SWEEP_PERIOD_MS) return;

@@ -22,7 +22,10 @@ import type { Turns } from "./turns.js";
 
 /** As much of a partition task, and of a history tailer, as is asked here. */
 export type OwnedTask = Pick<PartitionTask, "status" | "failure" | "closed" | "start" | "stop" | "time" | "runState">;
-export type OwnedHistory = Pick<HistoryTailer, "store" | "isCaughtUp" | "failure" | "start" | "stop">;
+export type OwnedHistory = Pick<
+  HistoryTailer,
+  "store" | "upToDate" | "event" | "isCaughtUp" | "failure" | "start" | "stop"
+>;
 
 export interface SeatDeps {
   readonly partition: number;

@@ -2,12 +2,15 @@
 import { RequestError } from "../../../clients/src/errors/request-error.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { EventSender } from "../../../clients/src/send/event-sender.js";
+import { PrometheusMeter } from "../../src/adapters/prometheus/index.js";
 import { DevClock } from "../../src/gateway/dev-clock.js";
+import { FunctionList } from "../../src/gateway/function-list.js";
 import { Gateway } from "../../src/gateway/gateway.js";
 import type { Readiness, Service } from "../../src/gateway/http-routes.js";
 import { partitionClocks } from "../../src/gateway/partition-clocks.js";
-import { Peers, type PartitionReading } from "../../src/gateway/peers.js";
+import { Peers, type ConnectedWorkers, type PartitionReading } from "../../src/gateway/peers.js";
 import { RoutedLookup, type Owners } from "../../src/gateway/routed-lookup.js";
+import { RunCancel } from "../../src/gateway/run-cancel.js";
 import type { HistorySource, HistorySources } from "../../src/history/history-lookup.js";
 import { PARTITIONS, TOPICS, type World } from "./fixtures.js";
 
@@ -53,6 +56,9 @@ export interface GatewayOptions {
 export class TestGateway {
   readonly gateway: Gateway;
   readonly devClock: DevClock;
+  readonly meter = new PrometheusMeter();
+  /** Connected to this gateway. */
+  workers: ConnectedWorkers = [];
   readiness: Readiness = { ready: true, reasons: [] };
   isStarting = false;
   url = "";
@@ -67,13 +73,18 @@ export class TestGateway {
       advanceMs: () => this.devClock.advanceMs,
       makeId: () => `made-${++made}`,
     });
-    const service = { sender, devClock: this.devClock, clocks, lookup: new RoutedLookup({ owners, peers }) };
+    const lookup = new RoutedLookup({ owners, peers });
+    const cancel = new RunCancel({ ...w, lookup });
+    const functions = new FunctionList({ ...w, owners, peers, workersHere: () => this.workers });
+    const service = { sender, devClock: this.devClock, clocks, lookup, cancel, functions };
     this.gateway = new Gateway({
       ...w,
       namespace,
       service: () => this.#now(service),
       gate: () => null,
       readiness: () => this.readiness,
+      meter: this.meter,
+      metrics: this.meter,
     });
   }
 

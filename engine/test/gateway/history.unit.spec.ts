@@ -1,22 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeHistory, offset, runIdOf, type HistoryEntry } from "@eddy/schemas";
+import { encodeHistory, offset, type HistoryEntry } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
 import { ClosedError, StateCorruptedError, TransientError } from "../../../clients/src/errors/codes.js";
 import { HistoryLookup } from "../../src/history/history-lookup.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import type { StoreFactory } from "../../src/ports/store.js";
 import { PARTITIONS, settle, TOPICS, world, type World } from "./fixtures.js";
+import { DAY_MS, runOn, tailerDeps } from "./history-fixtures.js";
 
-const DAY_MS = 86_400_000;
 const utf8 = new TextEncoder();
-const partitionOfRun = (runId: string): number => Number.parseInt(runId.slice(0, 3), 16) % PARTITIONS;
 /** A run of `functionId` that lives on partition 1. */
-function runOn1(functionId: string, eventId = "e1"): string {
-  for (let i = 0; ; i += 1) {
-    const runId = runIdOf(functionId, eventId, `s:${i}`);
-    if (partitionOfRun(runId) === 1) return runId;
-  }
-}
+const runOn1 = (functionId: string, eventId = "e1"): string => runOn(1, functionId, eventId);
 
 describe("history", () => {
   let w: World;
@@ -25,7 +19,7 @@ describe("history", () => {
   let lookup: HistoryLookup;
 
   const make = (factory: StoreFactory = stores): HistoryTailer =>
-    new HistoryTailer({ ...w, stores: factory, topic: TOPICS.history, partition: 1, retentionMs: 7 * DAY_MS });
+    new HistoryTailer(tailerDeps(w, 1, { stores: factory }));
 
   beforeEach(async () => {
     w = await world();
@@ -33,7 +27,7 @@ describe("history", () => {
     tailer = make();
     await tailer.start();
     const others = [0, 2, 3].map(
-      (partition) => new HistoryTailer({ ...w, stores, topic: TOPICS.history, partition, retentionMs: DAY_MS }),
+      (partition) => new HistoryTailer(tailerDeps(w, partition, { stores, retentionMs: DAY_MS })),
     );
     await Promise.all(others.map((other) => other.start()));
     lookup = lookupOf(tailer, others);
@@ -201,19 +195,14 @@ describe("history", () => {
   it("answers nothing that may be old: others write the topic, and it could not be read for a while", async () => {
     await record(1, started());
     await tailer.stop();
-    tailer = new HistoryTailer({
-      ...w,
-      stores,
-      topic: TOPICS.history,
-      partition: 1,
-      retentionMs: 1e12,
-      staleMsMax: 5_000,
-    });
+    tailer = new HistoryTailer(tailerDeps(w, 1, { stores, staleMsMax: 5_000 }));
     await tailer.start();
     expect(await tailer.store.run(runId)).not.toBeNull();
     // The process is stopped for a while: nothing was read meanwhile.
     w.clock.advance(5_001);
     expect(() => tailer.store).toThrow(TransientError);
+    await settle();
+    w.clock.advance(1_000); // The read that was under way tells nothing; the next one does.
     await settle();
     expect(await tailer.store.run(runId)).not.toBeNull();
   });

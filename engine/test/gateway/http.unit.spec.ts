@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeHistory, errorReply, eventRunsReply, LIMITS, offset, runIdOf, sendEventsReply } from "@eddy/schemas";
+import { encodeHistory, errorReply, eventRunsReply, LIMITS, offset, sendEventsReply } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
 import { AddressError, TransientError } from "../../../clients/src/errors/codes.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import { inboxOf, inboxOfKind, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
 import { FakeOwners, type FakePartition, TestGateway } from "./gateway-fixtures.js";
+import { runIdOf, tailerDeps } from "./history-fixtures.js";
 
 describe("HTTP", () => {
   let w: World;
@@ -18,9 +19,7 @@ describe("HTTP", () => {
     const owners = new FakeOwners();
     partitions = owners.fakes;
     const stores = new MemoryStoreFactory();
-    tailers = partitions.map(
-      (_, partition) => new HistoryTailer({ ...w, stores, topic: TOPICS.history, partition, retentionMs: 1e9 }),
-    );
+    tailers = partitions.map((_, partition) => new HistoryTailer(tailerDeps(w, partition, { stores })));
     owners.histories = tailers;
     face = new TestGateway(w, { owners });
     url = await face.listen();

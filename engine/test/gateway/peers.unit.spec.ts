@@ -2,22 +2,15 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeHistory, errorReply, offset, runIdOf, type RunSummary } from "@eddy/schemas";
+import { encodeHistory, errorReply, offset, type RunSummary } from "@eddy/schemas";
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
 import { FORWARDED_HEADER, PARTITIONS_HEADER, Peers } from "../../src/gateway/peers.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
 import { inboxOf, PARTITIONS, settle, TOPICS, until, world, type World } from "./fixtures.js";
 import { FakeOwners, TestGateway } from "./gateway-fixtures.js";
+import { runIdOf, runOn, tailerDeps } from "./history-fixtures.js";
 
 const ALL = [0, 1, 2, 3];
-const partitionOfRun = (runId: string): number => Number.parseInt(runId.slice(0, 3), 16) % PARTITIONS;
-/** A run of event `e` that lives on the partition. */
-function runOn(partition: number): string {
-  for (let i = 0; ; i += 1) {
-    const runId = runIdOf("shop/cart", "e", `s:${i}`);
-    if (partitionOfRun(runId) === partition) return runId;
-  }
-}
 
 describe("engines that share a namespace", () => {
   let w: World;
@@ -30,9 +23,7 @@ describe("engines that share a namespace", () => {
   beforeEach(async () => {
     w = await world();
     const stores = new MemoryStoreFactory();
-    tailers = ALL.map(
-      (partition) => new HistoryTailer({ ...w, stores, topic: TOPICS.history, partition, retentionMs: 1e12 }),
-    );
+    tailers = ALL.map((partition) => new HistoryTailer(tailerDeps(w, partition, { stores })));
     for (const [partition, tailer] of tailers.entries()) {
       await tailer.start();
       await record(partition);
@@ -85,7 +76,7 @@ describe("engines that share a namespace", () => {
   it("shows all runs of an event, by their start, whoever is asked", async () => {
     for (const url of [a, b]) {
       const runs = await dataOf<RunSummary[]>(await fetch(`${url}/v1/events/e/runs`));
-      expect(runs.map(({ run_id }) => run_id)).toEqual([3, 2, 1, 0].map(runOn));
+      expect(runs.map(({ run_id }) => run_id)).toEqual([3, 2, 1, 0].map((p) => runOn(p)));
     }
   });
 

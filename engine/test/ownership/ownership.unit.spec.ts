@@ -13,6 +13,8 @@ import { Logged, settle, T0, testTopicSpecs, topics } from "../partition/world.j
 const PARTITIONS = 4;
 const ALL = [0, 1, 2, 3];
 
+const inboxOf = (topic: string) => ({ topic, retentionMs: 1e12 });
+
 describe("ownership", () => {
   let clock: ManualClock;
   let log: MemoryLog;
@@ -29,7 +31,7 @@ describe("ownership", () => {
       return task;
     };
     const makeHistory = (partition: number): HistoryTailer =>
-      new HistoryTailer({ ...base, topic: topics.history, partition, retentionMs: 1e12 });
+      new HistoryTailer({ ...base, topic: topics.history, inbox: inboxOf(topics.inbox), partition, retentionMs: 1e12 });
     const shape = { groups, topics, partitions: PARTITIONS, isShared: true, makeTask, makeHistory };
     const ownership = new Ownership({ ...base, ...shape });
     open.push(ownership);
@@ -193,6 +195,7 @@ describe("ownership", () => {
           ...base,
           stores: new MemoryStoreFactory(),
           topic: topics.history,
+          inbox: inboxOf(topics.inbox),
           partition,
           retentionMs: 1,
         }),

@@ -56,6 +56,12 @@ class FakeHistory implements OwnedHistory {
   get store(): never {
     throw new TransientError("not in this test");
   }
+  upToDate(): Promise<never> {
+    return Promise.reject(new TransientError("not in this test"));
+  }
+  event(): Promise<never> {
+    return Promise.reject(new TransientError("not in this test"));
+  }
   async start(): Promise<void> {
     await this.starting.promise;
     this.isCaughtUp = true;
