@@ -1,7 +1,8 @@
 /**
  * Carries effects out: one lane per destination partition. A lane has one append under way at a time and sends what
  * has gathered meanwhile as the next one, so that order holds: effect n+1 of a destination is not sent unless n was.
- * Lanes run side by side. A try whose outcome is unknown is repeated: receivers drop what they have.
+ * Lanes run side by side, but for barriers: what comes after one is not sent before it is acknowledged. A try whose
+ * outcome is unknown is repeated: receivers drop what they have.
  */
 import type { Cause } from "@eddy/schemas";
 import { compareCauses } from "@eddy/schemas";
@@ -24,6 +25,8 @@ interface Section {
 }
 
 interface Item {
+  /** Counts all effects. */
+  readonly no: number;
   readonly cause: Cause;
   readonly out: Outgoing;
   readonly bytes: number;
@@ -56,6 +59,9 @@ export class EffectSender {
   readonly #lanes = new Map<string, Lane>();
   readonly #abort = new AbortController();
   readonly #retry: RetryPolicy;
+  #nextNo = 0;
+  /** Numbers of barriers that are not acknowledged, ascending. */
+  readonly #barriers: number[] = [];
   #section: Section = { unacked: 0, closed: null };
   #cutting: Section | null = null;
   #unacked = 0;
@@ -78,7 +84,9 @@ export class EffectSender {
   enqueue(cause: Cause, out: Outgoing): void {
     const { key, value } = out.record;
     const bytes = (value?.length ?? 0) + (key?.length ?? 0) + RECORD_OVERHEAD_BYTES;
-    this.#laneOf(out).items.push({ cause, out, bytes, section: this.#section });
+    const no = this.#nextNo++;
+    if (out.isBarrier === true) this.#barriers.push(no);
+    this.#laneOf(out).items.push({ no, cause, out, bytes, section: this.#section });
     this.#section.unacked++;
     this.#unacked++;
     this.#unackedBytes += bytes;
@@ -88,8 +96,14 @@ export class EffectSender {
   flush(): void {
     if (this.#failure !== null || this.#abort.signal.aborted) return;
     for (const lane of this.#lanes.values()) {
-      if (lane.sending === null && lane.items.length > 0) lane.sending = this.#drain(lane);
+      const first = lane.items[0];
+      if (lane.sending === null && first !== undefined && first.no <= this.#last) lane.sending = this.#drain(lane);
     }
+  }
+
+  /** The last effect that may go now. */
+  get #last(): number {
+    return this.#barriers[0] ?? Infinity;
   }
 
   /**
@@ -147,7 +161,8 @@ export class EffectSender {
   async #drain(lane: Lane): Promise<void> {
     try {
       while (lane.items.length > 0 && !this.#abort.signal.aborted) {
-        const batch = nextBatch(lane.items);
+        const batch = nextBatch(lane.items, this.#last);
+        if (batch.length === 0) return; // Held back: the acknowledgement of the barrier flushes.
         const records = batch.map(({ out }) => out.record);
         await retrying(this.#retry, () => this.#deps.log.append(lane.topic, lane.partition, records));
         this.#acknowledged(lane, batch);
@@ -162,6 +177,11 @@ export class EffectSender {
   #acknowledged(lane: Lane, batch: readonly Item[]): void {
     lane.items.splice(0, batch.length);
     this.#unacked -= batch.length;
+    const passed = batch.filter(({ out }) => out.isBarrier === true);
+    if (passed.length > 0) {
+      this.#barriers.splice(0, passed.length); // All barriers share a lane, so they are acknowledged in order.
+      this.flush();
+    }
     for (const { bytes, section } of batch) {
       this.#unackedBytes -= bytes;
       section.unacked--;
@@ -200,12 +220,12 @@ export class EffectSender {
   }
 }
 
-/** The first items that go together; at least one. */
-function nextBatch(items: readonly Item[]): readonly Item[] {
+/** The first items that go together, up to number `last`; where that allows any, at least one. */
+function nextBatch(items: readonly Item[], last: number): readonly Item[] {
   let bytes = 0;
   let count = 0;
   for (const item of items) {
-    if (count > 0 && bytes + item.bytes > APPEND_BYTES_MAX) break;
+    if (item.no > last || (count > 0 && bytes + item.bytes > APPEND_BYTES_MAX)) break;
     bytes += item.bytes;
     count++;
   }

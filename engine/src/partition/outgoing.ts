@@ -23,6 +23,8 @@ export interface Outgoing {
   readonly topic: string;
   readonly partition: number;
   readonly record: NewRecord;
+  /** Nothing that comes after it leaves the partition before the log has it. */
+  readonly isBarrier?: true;
 }
 
 /** @param partition the partition that the effect leaves. */
@@ -37,7 +39,8 @@ export function outgoingOf(effect: Effect, cause: Cause, topics: Topics, partiti
     case "AppendInbox":
       return to(topics.inbox, effect.partition, null, encodeInbox(effect.record));
     case "PublishRegistry":
-      return to(topics.registry, 0, effect.key, encodeRegistry(effect.entry));
+      // Senders learn new routes from there: partitions count from their registration on when all senders know them.
+      return { ...to(topics.registry, 0, effect.key, encodeRegistry(effect.entry)), isBarrier: true };
     case "RecordHistory":
       return to(topics.history, partition, effect.entry.runId, encodeHistory(cause, effect.entry));
   }

@@ -59,14 +59,14 @@ export class PastEvents implements PastSource {
 
   async #search(searches: readonly Search[]): Promise<void> {
     const names = new Set(searches.flatMap(({ range }) => range.names));
-    let to = Math.max(0, ...searches.map(({ range }) => range.toOffset));
-    let start = await this.#start();
+    let to = searches.reduce((highest, { range }) => Math.max(highest, range.toOffset), 0);
+    let start = await this.#start(to);
     let size = WINDOW_MIN;
     while (to > start && searches.some(({ isDone }) => !isDone)) {
       const from = Math.max(start, to - size);
       const window = await this.#window(from, to, names);
       if (window === null) {
-        start = await this.#start();
+        start = await this.#start(to);
         continue;
       }
       for (const search of searches) search.take(window);
@@ -76,9 +76,14 @@ export class PastEvents implements PastSource {
     }
   }
 
-  #start(): Promise<Offset> {
+  /** @returns the first offset that the log still has. @throws TransientError where it has not everything before `to`. */
+  #start(to: number): Promise<Offset> {
     const { log, topics, partition } = this.#context;
-    return retrying(this.#retry, async () => (await log.offsets(topics.inbox, partition)).start);
+    return retrying(this.#retry, async () => {
+      const { start, end } = await log.offsets(topics.inbox, partition);
+      if (end >= to) return start;
+      throw new TransientError(`the inbox ends at ${end}, before ${to}`, { topic: topics.inbox, partition });
+    });
   }
 
   /** @returns null where retention has passed `from` meanwhile. */
@@ -86,7 +91,7 @@ export class PastEvents implements PastSource {
     try {
       return await retrying(this.#retry, () => this.#readWindow(from, to, names));
     } catch (error) {
-      if (error instanceof OffsetOutOfRangeError && (await this.#start()) > from) return null;
+      if (error instanceof OffsetOutOfRangeError && (await this.#start(to)) > from) return null;
       throw error;
     }
   }

@@ -42,6 +42,10 @@ function world(given: { unackedEffectsMax?: number; triesMax?: number } = {}) {
       const record = { key, value: new Uint8Array(bytes) };
       sender.enqueue(cause(index++), { topic: "t", partition, record });
     },
+    barrier: (key: string): void => {
+      const record = { key, value: new Uint8Array(1) };
+      sender.enqueue(cause(index++), { topic: "first", partition: 0, record, isBarrier: true });
+    },
     lastKeys: () => calls.map(({ lane, keys }) => `${lane} ${keys}`),
   };
 }
@@ -57,6 +61,27 @@ describe("the sender of effects", () => {
     expect(lastKeys()).toEqual([]);
     sender.flush();
     expect(lastKeys()).toEqual(["t/0 a,c", "t/1 b"]);
+  });
+
+  it("sends nothing that comes after a barrier before the log has it, and all of it then", async () => {
+    const { send, barrier, sender, calls, lastKeys } = world();
+    send("a", 0);
+    barrier("x");
+    send("b", 0);
+    send("c", 1);
+    barrier("y");
+    send("d", 1);
+    sender.flush();
+    expect(lastKeys()).toEqual(["t/0 a", "first/0 x"]);
+    calls[0]?.done();
+    await settle(2);
+    expect(calls).toHaveLength(2);
+    calls[1]?.done();
+    await settle(2);
+    expect(lastKeys().slice(2).sort()).toEqual(["first/0 y", "t/0 b", "t/1 c"]);
+    for (const call of calls.slice(2)) call.done();
+    await settle(3);
+    expect(lastKeys().slice(5)).toEqual(["t/1 d"]);
   });
 
   it("gathers what comes while an append is under way, and keeps the order of a destination", async () => {

@@ -2,13 +2,15 @@
  * A small deterministic core: events are commands, given as JSON. Rows, changes and `evolve` are the real ones, so that
  * indexes, checkpoints and restores are too; what is decided is what a test asks for.
  */
-import { encodeInbox, offset, type InboxRecordOf, type RunRow } from "@eddy/schemas";
+import { compareCauses, encodeInbox, offset, type InboxRecordOf, type RunRow, type Source } from "@eddy/schemas";
 import { Draft } from "../../src/core/draft.js";
 import { evolve } from "../../src/core/evolve.js";
+import { asCause } from "../../src/core/step/lease.js";
 import {
   FUNCTIONS_KEY,
   idIndexKey,
   keptEventKey,
+  markKey,
   PARTITION_KEY,
   runKey,
   type Core,
@@ -32,6 +34,8 @@ export type Command =
   | { readonly do: "chain"; readonly run: string; readonly depth: number }
   /** Deletes a kept event without reading it. */
   | { readonly do: "forget"; readonly routeKey: string; readonly at: number }
+  /** Sends partition `to` `n` events of `bytes` each, with their source: dropped there if they come again. */
+  | { readonly do: "repeat"; readonly n: number; readonly to: number; readonly bytes: number }
   /** Tells which events of each name the inbox held in the last `backMs`: their offsets, and advances since. */
   | { readonly do: "look"; readonly names: readonly string[]; readonly backMs: number }
   | { readonly do: "throw" }
@@ -75,6 +79,8 @@ function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadReq
     { kind: "row", key: PARTITION_KEY },
     { kind: "row", key: FUNCTIONS_KEY },
   ];
+  const source = sourceOf(input);
+  if (source !== null) plan.push({ kind: "row", key: markKey(source.partition) });
   const runs = runsOf(input);
   for (const run of runs) plan.push({ kind: "row", key: runKey(run) });
   if (input.kind === "event") {
@@ -91,6 +97,8 @@ function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadReq
   }
   return plan;
 }
+
+const sourceOf = (input: Input): Source | null => (input.kind === "event" ? (input.origin?.source ?? null) : null);
 
 function runsOf(input: Input): readonly string[] {
   if (input.kind === "event") {
@@ -129,6 +137,9 @@ function onCommand(view: RowView, draft: Draft, body: Command): void {
       return;
     case "forget":
       return draft.delete(keptEventKey(body.routeKey, body.at));
+    case "repeat":
+      for (let n = 0; n < body.n; n++) repeat(draft, body);
+      return;
     case "look":
       for (const range of pastOf(body, draft.moment)) {
         const seen = view.pastEvents(range).map(({ offset, advancedSinceMs }) => `${offset}+${advancedSinceMs}`);
@@ -168,6 +179,25 @@ function emitAll(draft: Draft, n: number, to: number): void {
   note(draft, runId, "emitted");
 }
 
+function repeat(draft: Draft, { to, bytes }: Extract<Command, { do: "repeat" }>): void {
+  const { partition, nowMs } = draft.moment;
+  const { offset: at, index } = draft.nextCause();
+  const record = eventOf({
+    id: `${partition}/${at}.${index}`,
+    payload: new Uint8Array(bytes),
+    origin: { as: "repeat", atMs: nowMs, source: { partition, offset: at, index } },
+  });
+  draft.effect({ kind: "AppendInbox", partition: to, record });
+}
+
+/** Notes its id, once. */
+function onRepeated(draft: Draft, { id }: InboxRecordOf<"event">, source: Source): void {
+  const mark = draft.get(markKey(source.partition));
+  if (mark !== null && compareCauses(asCause(source), asCause(mark)) <= 0) return draft.reject("REPEATED_RECORD", id);
+  draft.emit({ kind: "SourceMarkMoved", source });
+  note(draft, `from ${source.partition}`, id);
+}
+
 export const toyCore: Core = {
   logicVersion: 1,
   readPlan,
@@ -176,7 +206,8 @@ export const toyCore: Core = {
     const draft = new Draft(view, moment);
     switch (input.kind) {
       case "event":
-        onCommand(view, draft, commandOf(input));
+        if (input.origin === null) onCommand(view, draft, commandOf(input));
+        else onRepeated(draft, input, input.origin.source);
         break;
       case "advance":
         draft.emit({ kind: "ClockAdvanced", ms: input.ms });

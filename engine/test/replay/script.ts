@@ -1,9 +1,11 @@
 /** Random but seeded traffic for one partition: senders, workers and operators, all from outside. */
 import {
   canon,
+  canonAt,
   decodeStepRequest,
   encodeInbox,
-  runIdOf,
+  runBaseOf,
+  runIdAt,
   type Cause,
   type FunctionConfig,
   type InboxRecord,
@@ -13,10 +15,14 @@ import {
   type StepRequest,
 } from "@eddy/schemas";
 import { offset } from "@eddy/schemas";
+import { cancelBy, on, waitFor } from "../partition/builders.js";
 import { topics, type World } from "../partition/world.js";
 
 export const APP = "app";
 const HOUR = 3_600_000;
+const CONDITION = "async.data.j == event.data.k && async.data.n > event.data.n";
+const NO_RUN = runIdAt(runBaseOf({ functionId: `${APP}/cart`, eventName: "added", eventId: "no", anchorValue: "" }), 0);
+const SETTLE_MS = 200;
 const text = new TextEncoder();
 const json = (value: unknown): Uint8Array => text.encode(JSON.stringify(value));
 
@@ -35,22 +41,31 @@ const FUNCTIONS: readonly FunctionConfig[] = [
   {
     id: "cart",
     name: "cart",
-    triggers: [{ event: "added" }],
-    cancelOn: [{ event: "added", match: "data.k", timeout: { ms: 24 * HOUR } }],
-    waits: [{ event: "bought", match: "data.k" }],
+    triggers: [on("added")],
+    cancelOn: [cancelBy("added", "data.k", 24 * HOUR)],
+    waits: [waitFor("bought", "data.k")],
     retries: 2,
   },
   {
     id: "review",
     name: "review",
-    triggers: [{ event: "asked" }],
+    triggers: [{ event: "ask*", if: "event.data.n > 1" }],
     cancelOn: [],
-    waits: [{ event: "answered", match: "data.k" }],
+    waits: [{ ...waitFor("answered", "data.k"), since: "trigger" }],
     retries: 1,
   },
-  { id: "each", name: "each", triggers: [{ event: "bought" }], cancelOn: [], waits: [], retries: 0 },
+  {
+    id: "each",
+    name: "each",
+    triggers: [on("bought")],
+    cancelOn: [{ event: "asked", match: null, if: CONDITION, timeout: null }],
+    waits: [{ event: "answered", match: null, if: null, since: "mark" }],
+    retries: 0,
+  },
 ];
 const NAMES = ["added", "bought", "asked", "answered"] as const;
+/** Of the functions above, and of waits that none of them declares. */
+const PATHS = [...NAMES.map((name) => `=l:${name}`), "data.j", "data.k", "id"];
 
 export class Script {
   readonly #world: World;
@@ -58,6 +73,7 @@ export class Script {
   readonly #requests: { request: StepRequest; cause: Cause }[] = [];
   #stepsFrom: Offset = offset(0);
   #events = 0;
+  #registrations = 0;
 
   constructor(world: World, seed: number) {
     this.#world = world;
@@ -71,7 +87,8 @@ export class Script {
 
   async register(): Promise<void> {
     const functions = FUNCTIONS.slice(0, 1 + this.#random(FUNCTIONS.length));
-    await this.#append({ kind: "register", config: { app: APP, functions: [...functions] } });
+    this.#registrations++;
+    await this.#append({ kind: "register", config: { app: APP, functions: [...functions] }, settleMs: SETTLE_MS });
   }
 
   /** One action, and the time before it. */
@@ -113,19 +130,19 @@ export class Script {
   #event(name: string = NAMES[this.#random(NAMES.length)] ?? "added"): InboxRecord {
     const user = this.#random(4) === 0;
     const id = user ? `u${this.#random(40)}` : `g${this.#events++}`;
-    const k = `k${this.#random(4)}`;
     const later = this.#random(8) === 0 ? this.#world.clock.nowMs() + this.#random(2 * HOUR) : 0;
+    const event = { id, name, data: { k: `k${this.#random(4)}`, j: `k${this.#random(4)}`, n: this.#random(5) } };
     return {
       kind: "event",
       id,
       idFrom: user ? "user" : "generated",
       name,
       tsMs: later,
-      values: [
-        ["data.k", canon(k) ?? ""],
-        ["id", canon(id) ?? ""],
-      ],
-      payload: json({ id, name, data: { k } }),
+      values: PATHS.map((path) => [path, canonAt(event, path) ?? ""]),
+      payload: json(event),
+      version: this.#random(1 + this.#registrations),
+      home: 0,
+      origin: null,
     };
   }
 
@@ -139,19 +156,32 @@ export class Script {
   #op(): StepOp {
     const stepId = `s${this.#random(6)}`;
     const error = { name: "Error", message: "no", stack: null };
-    switch (this.#random(4)) {
+    switch (this.#random(6)) {
       case 0:
         return { kind: "stepCompleted", stepId, data: json(this.#random(1_000)) };
       case 1:
         return { kind: "stepFailed", stepId, error, retriable: this.#random(3) > 0, retryAfter: null };
       case 2:
         return { kind: "sleepRequested", stepId, until: { ms: this.#random(10_000) } };
-      default: {
-        const [event, timeout] = [NAMES[this.#random(NAMES.length)] ?? "bought", { ms: this.#random(3 * HOUR) }];
-        const value = this.#random(6) === 0 ? null : canon(`k${this.#random(4)}`);
-        return { kind: "waitRequested", stepId, event, match: "data.k", value, timeout };
-      }
+      case 3:
+        return { kind: "withdrawn", stepId };
+      default:
+        return this.#wait(stepId);
     }
+  }
+  #wait(stepId: string): StepOp {
+    const listens = [
+      { match: "data.k", if: null },
+      { match: "data.j", if: null },
+      { match: null, if: CONDITION },
+      { match: null, if: null },
+    ] as const;
+    const event = NAMES[this.#random(NAMES.length)] ?? "bought";
+    const listen = listens[this.#random(listens.length)] ?? listens[0];
+    const lane = listen.match === null && listen.if === null;
+    const value = lane ? canonAt({}, `=l:${event}`) : this.#random(6) === 0 ? null : canon(`k${this.#random(4)}`);
+    const since = (["mark", "trigger", "registration"] as const)[this.#random(3)] ?? "mark";
+    return { kind: "waitRequested", stepId, event, ...listen, value, since, timeout: { ms: this.#random(3 * HOUR) } };
   }
   #outcome(): StepReport["outcome"] {
     const error = { name: "Error", message: "threw", stack: null };
@@ -182,7 +212,7 @@ export class Script {
     return this.#requests[this.#requests.length - 1 - this.#random(among)] ?? null;
   }
   #anyRun(): string {
-    return this.#anyRequest()?.request.runId ?? runIdOf(`${APP}/cart`, "none", "s:none");
+    return this.#anyRequest()?.request.runId ?? NO_RUN;
   }
 
   /** What workers would have read of the steps topic by now. */
