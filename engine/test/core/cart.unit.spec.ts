@@ -87,7 +87,7 @@ describe("cart reminder", () => {
   });
 
   it.each([{ atMs: 1 }, { ms: 0 }])("takes a rule that is over before the run begins for none: %o", (timeout) => {
-    const s = new Scenario([{ ...cart, cancelOn: [{ event: "cart/added", match: "data.cart", timeout }] }]);
+    const s = new Scenario([{ ...cart, cancelOn: [{ event: "cart/added", match: "data.cart", if: null, timeout }] }]);
     s.send("cart/added", { cart: "c1" });
     s.send("cart/added", { cart: "c1" }, { afterMs: 0 });
     expect(s.runs).toHaveLength(2);

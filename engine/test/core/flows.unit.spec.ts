@@ -1,5 +1,5 @@
 /** Time, many listeners, registrations, cancelling by request. */
-import { LIMITS } from "@eddy/schemas";
+import { LIMITS, type FunctionConfig } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { cart, review, waitingCart, waitingReview } from "./flows.js";
 import { done, fn, HOUR, json, parsed, Scenario, waitOp } from "./scenario.js";
@@ -95,20 +95,43 @@ describe("registration", () => {
   const config = { app: "shop", functions: [review] };
   it("is numbered by inbox 0 and sent to every partition", () => {
     const s = new Scenario([], { partition: 0, partitions: 3 });
-    const effects = s.apply({ kind: "register", config });
-    expect(effects.filter((e) => e.kind === "AppendInbox").map((e) => e.partition)).toEqual([0, 1, 2]);
+    const effects = s.apply({ kind: "register", config, settleMs: 7 });
+    expect(effects.filter((e) => e.kind === "AppendInbox").map((e) => e.partition)).toEqual([1, 2]);
     const records = effects.flatMap((e) =>
       e.kind === "AppendInbox" && e.record.kind === "registered" ? [e.record] : [],
     );
-    expect(records.map((r) => r.config.version)).toEqual([1, 1, 1]);
-    expect(records.map((r) => r.source.index)).toEqual([1, 2, 3]);
+    const news = [{ event: "review/done", path: "data.id", sinceMs: s.nowMs }];
+    expect(records).toMatchObject(
+      [1, 2].map((index) => ({ config: { version: 1 }, news, settleMs: 7, source: { index } })),
+    );
+  });
+  it("is in force on partition 0 from its number on, without a record of its own", () => {
+    const s = new Scenario([]);
+    const effects = s.apply({ kind: "register", config, settleMs: 0 });
+    expect(effects.map((e) => (e.kind === "PublishRegistry" ? e.key : e.kind))).toEqual(["app/shop", "applied/0"]);
+    s.send("draft/requested", { id: "d1" });
+    expect(s.runs).toHaveLength(1);
+  });
+  it("names as news what was not routed before, and nothing that was", () => {
+    const s = new Scenario([], { partition: 0, partitions: 2 });
+    const newsOf = (functions: FunctionConfig[]) =>
+      s
+        .apply({ kind: "register", config: { app: "shop", functions }, settleMs: 0 })
+        .flatMap((e) => (e.kind === "AppendInbox" && e.record.kind === "registered" ? e.record.news : []))
+        .map(({ event, path }) => `${event} ${path}`);
+    expect(newsOf([review])).toEqual(["review/done data.id"]);
+    expect(newsOf([review, cart])).toEqual(["cart/added data.cart", "cart/purchased data.cart"]);
+    expect(newsOf([review])).toEqual([]);
+    expect(newsOf([review, cart]), "senders still routed by what was retired").toEqual([]);
   });
   it("is refused elsewhere, and a repeat or an older version changes nothing", () => {
     const other = new Scenario([], { partition: 1, partitions: 3 });
-    other.apply({ kind: "register", config });
+    other.apply({ kind: "register", config, settleMs: 0 });
     const registered = {
       kind: "registered" as const,
-      config: { ...config, version: 2, digest: "x" },
+      config: { ...config, version: 2, digest: "x", learned: [], retired: [] },
+      news: [],
+      settleMs: 0,
       source: { partition: 0, offset: 5, index: 1 },
     };
     other.apply(registered);

@@ -56,13 +56,39 @@ describe("lookback (G9)", () => {
     expect(s.runs).toHaveLength(2);
   });
 
-  it("fails the run loudly when more is kept than the bound allows, and evicts nothing (G11)", () => {
-    const { s } = waitingReview();
-    for (let i = 0; i < LIMITS.keptEventsMax; i++) s.send("review/done", { id: "d1", i }, { afterMs: 0 });
+  const keptRows = (s: Scenario): string[] => [...s.world.rows.keys()].filter((key) => key.startsWith("e|"));
+
+  it("fails the wait that would need what had to give way, not the run that waits for nothing of it (G11)", () => {
+    const { s, request } = waitingReview();
+    for (let i = 0; i <= LIMITS.keptEventsMax; i++) s.send("review/done", { id: "d1", i }, { afterMs: 0 });
+    expect(keptRows(s)).toHaveLength(LIMITS.keptEventsMax);
+    s.report(request, [completed("a")], null);
     expect(s.runs).toHaveLength(1);
-    s.send("review/done", { id: "d1" });
+    s.report(request, [waitOp(request, "wait", "review/done", "data.id", HOUR)]);
     expect(s.historyOf("runFailed")).toMatchObject([{ error: { name: "KeptEventsOverflowError" } }]);
-    expect([...s.world.rows.keys()].filter((k) => /^[se]\|/.test(k))).toHaveLength(0);
+    expect([...s.world.rows.keys()].filter((k) => /^[rse]\|/.test(k))).toEqual([]);
+  });
+
+  it("keeps no more bytes than the bound allows", () => {
+    const { s, request } = waitingReview();
+    const most = LIMITS.keptBytesMax / LIMITS.eventBytesMax;
+    const payload = new Uint8Array(LIMITS.eventBytesMax);
+    for (let i = 0; i < most; i++) s.apply({ ...s.event("review/done", { id: "d1" }), payload });
+    expect(keptRows(s)).toHaveLength(most);
+    s.send("review/done", { id: "d1" });
+    expect(keptRows(s)).toHaveLength(most);
+    s.report(request, [waitOp(request, "wait", "review/done", "data.id", HOUR)]);
+    expect(s.historyOf("runFailed")).toMatchObject([{ error: { name: "KeptEventsOverflowError" } }]);
+  });
+
+  it("gives a wait what is left where all that gave way lies before its mark", () => {
+    const { s, request } = waitingReview();
+    for (let i = 0; i <= LIMITS.keptEventsMax; i++) s.send("review/done", { id: "d1", i }, { afterMs: 0 });
+    s.report(request, [{ kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+    s.tick(HOUR);
+    const eventId = s.send("review/done", { id: "d1" });
+    s.report(s.lastRequest(), [waitOp(request, "wait", "review/done", "data.id", HOUR)]);
+    expect(s.historyOf("waitResolved")).toMatchObject([{ eventId }]);
   });
 
   it("keeps nothing for a run that only waits for something else", () => {

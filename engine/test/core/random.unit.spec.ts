@@ -146,7 +146,7 @@ describe("any script", () => {
         for (const a of actions) act(s, a);
         for (const { runId } of s.runs) s.apply({ kind: "cancel", runId, reason: "over" });
         for (let i = 0; i < 3; i++) s.tick(30 * 24 * HOUR);
-        expect([...s.world.rows.keys()].sort()).toEqual(["f", "p"]);
+        expect([...s.world.rows.keys()].sort()).toEqual(["f", "k|0000", "p"]);
         expect(s.world.index.size).toBe(0);
       }),
       { numRuns: 300 },

@@ -160,12 +160,15 @@ describe("steps", () => {
     expect(s.historyOf("runFailed")).toMatchObject([{ error: { name: "NothingToWaitForError" } }]);
   });
 
-  it("says how to declare a wait that nobody foresaw", () => {
+  it("says how to declare a wait since the trigger that comes after another wait", () => {
     const { s, request } = waitingReview();
-    s.report(request, [waitOp(request, "wait", "other/event", "data.id", HOUR)]);
+    s.report(request, [{ kind: "sleepRequested", stepId: "nap", until: { ms: HOUR } }]);
+    s.tick(HOUR);
+    const since = { match: "data.id", since: "trigger" } as const;
+    s.report(s.lastRequest(), [waitOp(request, "wait", "review/done", since, HOUR)]);
     const [failed] = s.historyOf("runFailed");
     expect(failed?.error.name).toBe("UndeclaredWaitError");
-    expect(failed?.error.message).toContain('{ event: "other/event", match: "data.id" }');
+    expect(failed?.error.message).toContain('{ event: "review/done", since: "trigger", ... }');
   });
 
   it("waits for time alone where the trigger has no value to match", () => {
