@@ -6,8 +6,8 @@ import { LIMITS } from "./limits.js";
 export function conditionText(scope: ConditionScope) {
   return z
     .string()
-    .min(1)
-    .max(LIMITS.conditionCharsMax)
+    .min(1, { abort: true })
+    .max(LIMITS.conditionCharsMax, { abort: true })
     .superRefine((text, context) => {
       const problem = problemOf(text, scope);
       if (problem !== null) context.addIssue({ code: "custom", message: problem });

@@ -3,7 +3,13 @@
  * routing formula, because senders, workers and partitions must read the same route and the same answer out of a text;
  * so the library's version is pinned exactly. Pure.
  *
- * What is missing or of the wrong type makes a condition false, never a throw.
+ * What is missing or of the wrong type makes a condition false, never a throw. An equality of the top-level conjunction
+ * with a field of the incoming event goes by canonical values, as `match` does: null, lists and objects equal nothing.
+ * JSON has one kind of number: it compares and computes with whole ones as well as with others.
+ *
+ * A text of CEL may cost any amount of work or depend on the machine (time zones); conditions may not, because they are
+ * evaluated by every partition, in its loop and in every replay. So only FUNCTIONS can be called, and size is bounded:
+ * the work is at most that of NODES_MAX looks through an event.
  */
 import {
   Environment,
@@ -13,7 +19,7 @@ import {
   type ASTNode,
 } from "@marcbachmann/cel-js";
 import { LRUCache } from "lru-cache";
-import { canon } from "./match-value.js";
+import { canon, canonAt } from "./match-value.js";
 
 /** `trigger`: over `event` alone. */
 export type ConditionScope = "trigger" | "listen";
@@ -39,18 +45,65 @@ export interface Equality {
 }
 
 interface Condition {
-  /** The first equality of the top-level conjunction; those with the triggering event go before constants. */
-  readonly equality: Equality | null;
-  /** False where the equality is all there is. */
+  /** Of the top-level conjunction; those with the triggering event go before constants. */
+  readonly equalities: readonly Equality[];
+  /** False where one equality is all there is. */
   readonly hasMore: boolean;
+  /** Is there anything besides equalities? */
+  readonly hasOther: boolean;
   /** Top-level names and the paths below `event` that it reads; null: it reads the whole. */
   readonly reads: readonly string[] | null;
-  evaluate(values: Record<string, unknown>): unknown;
+  readonly evaluate: (values: Record<string, unknown>) => unknown;
+}
+
+/**
+ * What looks at a value once. Not among them: `matches` (backtracking takes exponential time), `all`, `exists`, `map` and
+ * the like (nested, any power of the event's size), `timestamp` and its parts (time zones of the machine), `lowerAscii`
+ * (the Unicode version of the machine).
+ */
+const FUNCTIONS: ReadonlySet<string> = new Set([
+  "bool",
+  "contains",
+  "double",
+  "endsWith",
+  "has",
+  "int",
+  "size",
+  "startsWith",
+  "string",
+  "type",
+]);
+const NODES_MAX = 500;
+/** Each may copy a list as long as an event. */
+const ADDITIONS_MAX = 16;
+const LIMITS = { maxAstNodes: NODES_MAX, maxDepth: 50, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 4 };
+
+type Arithmetic = (a: number, b: number) => number;
+const ARITHMETIC: readonly (readonly [operator: string, compute: Arithmetic])[] = [
+  ["+", (a, b) => a + b],
+  ["-", (a, b) => a - b],
+  ["*", (a, b) => a * b],
+  ["/", (a, b) => a / b],
+  ["%", (a, b) => a % b],
+];
+
+/** CEL keeps whole numbers and others apart; to it, those of JSON are others, and the 1 in a text is whole. */
+function environment(): Environment {
+  const made = new Environment({ limits: LIMITS });
+  type Either = number | bigint;
+  for (const [operator, compute] of ARITHMETIC) {
+    const mixed = (a: Either, b: Either): number => compute(Number(a), Number(b));
+    made.registerOperator(`double ${operator} int: double`, mixed);
+    made.registerOperator(`int ${operator} double: double`, mixed);
+  }
+  made.registerOperator("double % double: double", (a: number, b: number) => a % b);
+  made.registerOperator("int == double: bool", (a: Either, b: Either) => Number(a) === Number(b));
+  return made.registerVariable("event", "dyn");
 }
 
 const environments = {
-  trigger: new Environment().registerVariable("event", "dyn"),
-  listen: new Environment().registerVariable("event", "dyn").registerVariable("async", "dyn"),
+  trigger: environment(),
+  listen: environment().registerVariable("async", "dyn"),
 };
 
 /** Conditions are few, but a run's own may hold its values: bounded. */
@@ -64,7 +117,7 @@ export function checkCondition(text: string, scope: ConditionScope): void {
 
 /** @throws ConditionError */
 export function equalityOf(text: string): Equality | null {
-  return conditionOf(text, "listen").equality;
+  return conditionOf(text, "listen").equalities[0] ?? null;
 }
 
 /** Must `holds` be asked once the equality is known to hold? */
@@ -72,13 +125,60 @@ export function hasMoreThanEquality(text: string): boolean {
   return conditionOf(text, "listen").hasMore;
 }
 
-/** @param incoming the incoming event; absent for a trigger's condition. */
+/** @param incoming the incoming event; absent for a trigger's condition. @throws ConditionError */
 export function holds(text: string, event: unknown, incoming?: unknown): boolean {
-  const scope = incoming === undefined ? "trigger" : "listen";
+  if (incoming === undefined) return isTrue(conditionOf(text, "trigger"), { event });
+  const condition = conditionOf(text, "listen");
+  for (const { path, of } of condition.equalities) {
+    const value = canonAt(event, of);
+    if (value === null || canonAt(incoming, path) !== value) return false;
+  }
+  return !condition.hasOther || isTrue(condition, { event, async: incoming });
+}
+
+/** By event: many conditions are asked of one. */
+const readable = new WeakMap<object, unknown>();
+
+/**
+ * The library tells objects by their `constructor`, which is a field like any other to those who send events: objects
+ * that have one become maps, which it reads alike.
+ */
+function readableOf(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const known = readable.get(value);
+  if (known !== undefined) return known;
+  const made = hasConstructorField(value) ? withMaps(value) : value;
+  readable.set(value, made);
+  return made;
+}
+
+/** Without recursion: events may be nested deeply. */
+function hasConstructorField(root: object): boolean {
+  const open: object[] = [root];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (Object.hasOwn(next, "constructor")) return true;
+    for (const value of Object.values(next) as unknown[]) {
+      if (typeof value === "object" && value !== null) open.push(value);
+    }
+  }
+  return false;
+}
+
+function withMaps(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withMaps);
+  return new Map(Object.entries(value).map(([key, item]) => [key, withMaps(item)]));
+}
+
+function isTrue({ evaluate }: Condition, values: Record<string, unknown>): boolean {
+  const readables: Record<string, unknown> = {};
   try {
-    return conditionOf(text, scope).evaluate(scope === "trigger" ? { event } : { event, async: incoming }) === true;
+    for (const [name, value] of Object.entries(values)) readables[name] = readableOf(value);
+    return evaluate(readables) === true;
   } catch (error) {
     if (isOfLibrary(error)) return false; // A missing key, a value of another type.
+    // Events that are nested thousands deep cannot be compared as a whole: the stack ends.
+    if (error instanceof RangeError) return false;
     throw error;
   }
 }
@@ -96,7 +196,8 @@ function copyPath(from: unknown, to: Record<string, unknown>, parts: readonly st
   const [part, ...rest] = parts;
   if (part === undefined || typeof from !== "object" || from === null || !Object.hasOwn(from, part)) return;
   const value = (from as Record<string, unknown>)[part];
-  if (rest.length === 0 || typeof value !== "object" || value === null) {
+  // A list is not cut: what is left of it would be an object, which has other keys.
+  if (rest.length === 0 || typeof value !== "object" || value === null || Array.isArray(value)) {
     put(to, part, value);
     return;
   }
@@ -123,22 +224,51 @@ function conditionOf(text: string, scope: ConditionScope): Condition {
 
 function parse(text: string, scope: ConditionScope): Condition {
   const parsed = attempt(() => environments[scope].parse(text));
+  checkNodes(parsed.ast);
   const checked = parsed.check();
   if (!checked.valid) throw conditionError(checked.error as LibraryError);
   if (checked.type !== "bool" && checked.type !== "dyn") {
     throw new ConditionError(`expected true or false, this is of type ${String(checked.type)}`, 0);
   }
   const terms = conjuncts(parsed.ast);
-  const equalities = terms.flatMap((term) => equalityIn(term) ?? []);
-  const equality = equalities.find(({ of }) => !of.startsWith("=")) ?? equalities[0] ?? null;
+  const found = terms.flatMap((term) => equalityIn(term) ?? []);
+  const [constants, shared] = [found.filter(isConstant), found.filter((equality) => !isConstant(equality))];
   const reads = new Set<string>();
   const readsAll = !collectReads(parsed.ast, reads);
   return {
-    equality,
-    hasMore: equality === null || terms.length > 1,
+    equalities: [...shared, ...constants],
+    hasMore: found.length === 0 || terms.length > 1,
+    hasOther: terms.length > found.length,
     reads: readsAll ? null : [...reads].sort(),
     evaluate: (values) => parsed(values) as unknown,
   };
+}
+
+function isConstant({ of }: Equality): boolean {
+  return of.startsWith("=");
+}
+
+/** @throws ConditionError for what costs too much, or more than can be told. */
+function checkNodes(ast: ASTNode): void {
+  let additions = 0;
+  for (const node of nodesOf(ast)) {
+    if (node.op === "+") additions += 1;
+    if (additions > ADDITIONS_MAX) throw new ConditionError(`more than ${ADDITIONS_MAX} additions`, node.start);
+    if (node.op !== "call" && node.op !== "rcall") continue;
+    const [name] = node.args;
+    if (FUNCTIONS.has(name)) continue;
+    const allowed = [...FUNCTIONS].join(", ");
+    throw new ConditionError(`${name}() is not for conditions, which may call ${allowed}`, node.start);
+  }
+}
+
+function* nodesOf(value: unknown): Generator<ASTNode> {
+  if (Array.isArray(value)) {
+    for (const item of value) yield* nodesOf(item);
+  } else if (isNode(value)) {
+    yield value;
+    yield* nodesOf(value.args);
+  }
 }
 
 function attempt<T>(read: () => T): T {
@@ -176,13 +306,25 @@ function equalityIn(node: ASTNode): Equality | null {
 function equalityOfSides(incoming: ASTNode, other: ASTNode): Equality | null {
   const path = pathOf(incoming);
   if (path?.root !== "async" || path.path === "") return null;
-  if (other.op === "value") {
-    const value: unknown = typeof other.args === "bigint" ? Number(other.args) : other.args;
-    const text = canon(value);
-    return text === null ? null : { path: path.path, of: `=${text}` };
-  }
+  const constant = constantOf(other);
+  if (constant !== null) return { path: path.path, of: `=${constant}` };
   const own = pathOf(other);
   return own?.root === "event" && own.path !== "" ? { path: path.path, of: own.path } : null;
+}
+
+/** The canonical value of a literal. Whole numbers that JSON has no equal of are left to CEL, which knows that. */
+function constantOf(node: ASTNode): string | null {
+  if (node.op === "-_") {
+    const { op, args } = node.args;
+    return op === "value" && (typeof args === "bigint" || typeof args === "number") ? canonOfLiteral(-args) : null;
+  }
+  return node.op === "value" ? canonOfLiteral(node.args) : null;
+}
+
+function canonOfLiteral(value: unknown): string | null {
+  if (typeof value !== "bigint") return canon(value);
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? canon(number) : null;
 }
 
 /** A chain of plain fields, such as `event.data.id` or `event.data["id"]`; null for anything else. */
@@ -192,8 +334,13 @@ function pathOf(node: ASTNode): { root: string; path: string } | null {
   const [of, field] = node.args as [ASTNode, ASTNode | string];
   const name = typeof field === "string" ? field : field.op === "value" ? field.args : null;
   const below = pathOf(of);
-  if (below === null || typeof name !== "string" || name === "" || name.includes(".")) return null;
+  if (below === null || typeof name !== "string" || !isPlain(name)) return null;
   return { root: below.root, path: below.path === "" ? name : `${below.path}.${name}` };
+}
+
+/** Can it stand in a path? There, a dot parts names, and `=` is the mark of a constant. */
+function isPlain(name: string): boolean {
+  return name !== "" && !name.includes(".") && !name.startsWith("=");
 }
 
 /** Adds the paths below `event` that are read. @returns false where `event` is used other than by plain fields. */

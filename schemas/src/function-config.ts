@@ -1,3 +1,7 @@
+/**
+ * What an app registers: its functions, what starts and cancels their runs, what they wait for. Checked at every door
+ * and again by whoever decodes it; what passes can be routed by and evaluated without a throw.
+ */
 import { z } from "zod";
 import { conditionText } from "./condition-text.js";
 import { LIMITS } from "./limits.js";

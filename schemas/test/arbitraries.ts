@@ -34,7 +34,12 @@ function base(schema: z.ZodType): Values {
   throw new Error(`no arbitrary for a zod schema of type ${schema.def.type}: add it to arbitraries.ts`);
 }
 
+/** Texts with checks of their own are conditions. The first of these may stand everywhere, the second for waits. */
+const CONDITIONS = ["event.data.n + 1 == 2", "async.data.a == event.data.a"];
+
 function strings(schema: z.ZodString): Values {
+  const isCondition = schema.def.checks?.some((check) => check._zod.def.check === "custom") ?? false;
+  if (isCondition) return fc.constantFrom(...CONDITIONS).filter((text) => schema.safeParse(text).success);
   const pattern = schema._zod.bag.patterns?.values().next().value;
   if (pattern !== undefined) return fc.stringMatching(pattern, { size: "xsmall" });
   const maxLength = Math.min(schema.maxLength ?? 40, 40);

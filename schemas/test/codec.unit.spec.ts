@@ -128,6 +128,18 @@ const tick = s.encodeInbox({ kind: "tick" });
 const head = [s.CODEC_VERSION, 0];
 const size32 = (type: number, n: number): number[] => [type, n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
 
+const FUNCTION = { id: "f", name: "f", triggers: [], cancelOn: [], waits: [], retries: 4 };
+const WAIT_OP = {
+  kind: "waitRequested",
+  stepId: "w",
+  event: "a",
+  match: null,
+  if: null,
+  value: null,
+  since: "mark",
+  timeout: { ms: 1 },
+};
+
 describe("codec, hostile input", () => {
   it.each([
     ["nothing", []],
@@ -161,6 +173,8 @@ describe("codec, hostile input", () => {
     ["match values that are no pairs", { values: "data.x" }],
     ["a time that is not a number", { tsMs: Number.NaN }],
     ["a payload that is text", { payload: "{}" }],
+    ["a home that is none", { home: -1 }],
+    ["an origin of nowhere", { origin: {} }],
   ])("an event with %s is a BadRecordError that names the field", (_name, damage) => {
     const event = {
       kind: "event",
@@ -170,11 +184,38 @@ describe("codec, hostile input", () => {
       tsMs: 1,
       values: [],
       payload: new Uint8Array(),
+      version: 0,
+      home: 0,
+      origin: null,
     };
     expect(s.decodeInbox(s.encodeInbox(event as s.InboxRecord))).toEqual(event);
     const data = s.encodeInbox({ ...event, ...damage } as unknown as s.InboxRecord);
     expect(() => s.decodeInbox(data)).toThrow(s.BadRecordError);
     expect(() => s.decodeInbox(data)).toThrow(`event.${Object.keys(damage)[0]}`);
+  });
+
+  it.each([
+    [
+      "a registration",
+      "register.config.functions.0.triggers.0.if",
+      (text: string): object => ({
+        kind: "register",
+        config: { app: "shop", functions: [{ ...FUNCTION, triggers: [{ event: "a", if: text }] }] },
+        settleMs: 1,
+      }),
+    ],
+    [
+      "a wait",
+      "report.report.ops.0.if",
+      (text: string): object => ({
+        kind: "report",
+        report: { runId: "0a1r", invocation: 1, ops: [{ ...WAIT_OP, if: text }], outcome: null },
+      }),
+    ],
+  ])("%s with a condition that does not parse says where", (_name, path, record) => {
+    const encode = (text: string): Uint8Array => s.encodeInbox(record(text) as s.InboxRecord);
+    expect(s.decodeInbox(encode("event.data.n == 1"))).toEqual(record("event.data.n == 1"));
+    expect(() => s.decodeInbox(encode("event.data.n = 1"))).toThrow(`${path}: does not parse as CEL at character 14`);
   });
 
   it("a report deep inside of which something is wrong says where", () => {
@@ -235,6 +276,12 @@ describe("codec, kind numbers are never given twice", () => {
     "inbox cancel": 8,
     "inbox logic": 9,
     "inbox declined": 10,
+    "inbox listen": 11,
+    "inbox unlisten": 12,
+    "inbox answer": 13,
+    "inbox announced": 14,
+    "inbox learn": 15,
+    "inbox settled": 16,
     "row run": 0,
     "row subscription": 1,
     "row keptEvent": 2,
@@ -242,6 +289,8 @@ describe("codec, kind numbers are never given twice", () => {
     "row delivery": 4,
     "row functions": 5,
     "row partition": 6,
+    "row guest": 7,
+    "row mark": 8,
     meta: 255,
   };
 

@@ -48,17 +48,20 @@ describe("an event at the door", () => {
   });
 });
 
+const trigger = { event: "a", if: null };
 const config = (given: object = {}): object => ({
   id: "f",
   name: "f",
-  triggers: [{ event: "a" }],
+  triggers: [trigger],
   cancelOn: [],
   waits: [],
   retries: 4,
   ...given,
 });
-const rule = { event: "a", match: "data.x", timeout: null };
-const wait = { event: "a", match: "data.x" };
+const rule = { event: "a", match: "data.x", if: null, timeout: null };
+const wait = { event: "a", match: "data.x", if: null, since: "mark" };
+const lane = { match: null, if: null };
+const condition = { match: null, if: "async.data.x == event.data.x" };
 
 describe("a function's configuration at the door", () => {
   it.each([
@@ -66,8 +69,25 @@ describe("a function's configuration at the door", () => {
     ["id", { id: "a.b_c-1" }, { id: "-a" }],
     ["id", { id: "0" }, { id: "a/b" }],
     ["id", { id: "a" }, { id: "a|b" }],
-    ["triggers", { triggers: list(10, () => ({ event: "a" })) }, { triggers: list(11, () => ({ event: "a" })) }],
+    ["triggers", { triggers: list(10, () => trigger) }, { triggers: list(11, () => trigger) }],
     ["triggers", {}, { triggers: [] }],
+    ["triggers.0.event", { triggers: [{ ...trigger, event: "a/*" }] }, { triggers: [{ ...trigger, event: "a/*/b" }] }],
+    ["triggers.0.event", { triggers: [{ ...trigger, event: "*" }] }, { triggers: [{ ...trigger, event: "**" }] }],
+    ["triggers.0.if", { triggers: [{ ...trigger, if: "event.data.x > 1" }] }, { triggers: [{ ...trigger, if: "" }] }],
+    [
+      "triggers.0.if",
+      { triggers: [{ ...trigger, if: "has(event.user)" }] },
+      { triggers: [{ ...trigger, if: "has(async.user)" }] },
+    ],
+    ["cancelOn.0.if", { cancelOn: [{ ...rule, ...lane }] }, { cancelOn: [{ ...rule, ...lane, if: "nope(" }] }],
+    ["cancelOn.0.if", { cancelOn: [{ ...rule, ...condition }] }, { cancelOn: [{ ...rule, if: condition.if }] }],
+    ["waits.0.if", { waits: [{ ...wait, ...condition }] }, { waits: [{ ...wait, if: condition.if }] }],
+    [
+      "waits.0.if",
+      { waits: [{ ...wait, ...lane }] },
+      { waits: [{ ...wait, ...lane, if: `${" ".repeat(4_093)}true` }] },
+    ],
+    ["waits.0.since", { waits: [{ ...wait, since: "trigger" }] }, { waits: [{ ...wait, since: "start" }] }],
     ["cancelOn", { cancelOn: list(5, () => rule) }, { cancelOn: list(6, () => rule) }],
     ["cancelOn.0.match", { cancelOn: [rule] }, { cancelOn: [{ ...rule, match: "data..x" }] }],
     ["cancelOn.0", { cancelOn: [rule] }, { cancelOn: [{ ...rule, extra: 1 }] }],
@@ -78,6 +98,15 @@ describe("a function's configuration at the door", () => {
   ])("%s: %j is accepted, %j names the field", (field, good, bad) => {
     expect(faults(s.functionConfig, config(good))).toEqual([]);
     expect(faults(s.functionConfig, config(bad))).toEqual([field]);
+  });
+
+  it("says of a condition that does not parse where it goes wrong", () => {
+    const given = config({ waits: [wait, { ...wait, ...lane, if: "async.data.x == event.data.x &&& true" }] });
+    const issue = s.functionConfig.safeParse(given).error?.issues[0];
+    expect(issue?.path).toEqual(["waits", 1, "if"]);
+    expect(issue?.message).toMatch(
+      /^does not parse as CEL at character \d+ of "async.data.x == event.data.x &&& true": ./,
+    );
   });
 
   it.each(["data.x", "data.cart-id", "user.id", "id", "$x._y", "data.0"])("%s is a match path", (path) => {

@@ -3,91 +3,6 @@ import { describe, expect, it } from "vitest";
 import * as s from "@eddy/schemas";
 import { SEED } from "./arbitraries.js";
 
-describe("canon", () => {
-  it.each([
-    ["text", "c-1", "s:c-1"],
-    ["empty text", "", "s:"],
-    ["text that looks like a number", "1", "s:1"],
-    ["text that looks like canonical text", "n:1", "s:n:1"],
-    ["one", 1, "n:1"],
-    ["one point zero", 1.0, "n:1"],
-    ["minus zero", -0, "n:0"],
-    ["a fraction", 0.1, "n:0.1"],
-    ["a large number", 1e21, "n:1e+21"],
-    ["the largest safe integer", Number.MAX_SAFE_INTEGER, "n:9007199254740991"],
-    ["true", true, "b:1"],
-    ["false", false, "b:0"],
-    ["text that says true", "true", "s:true"],
-  ])("%s", (_name, value, expected) => {
-    expect(s.canon(value)).toBe(expected);
-  });
-
-  it.each([
-    ["a missing value", undefined],
-    ["null", null],
-    ["NaN", Number.NaN],
-    ["infinity", Number.POSITIVE_INFINITY],
-    ["an object", { a: 1 }],
-    ["an array", ["c-1"]],
-    ["an array of one number", [1]],
-    ["a big integer", 1n],
-    ["a function", () => "c-1"],
-    ["a symbol", Symbol("c-1")],
-  ])("%s matches nothing", (_name, value) => {
-    expect(s.canon(value)).toBeNull();
-  });
-
-  it("is the same for two values only if they are the same scalar", () => {
-    const scalar = fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean());
-    fc.assert(
-      fc.property(scalar, scalar, (a, b) => {
-        expect(s.canon(a) === s.canon(b)).toBe(a === b);
-      }),
-      SEED,
-    );
-  });
-
-  it("survives the event's way through JSON", () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.double({ noNaN: true }), fc.boolean()), (value) => {
-        const sent = { data: { key: value } };
-        const kept: unknown = JSON.parse(JSON.stringify(sent));
-        expect(s.canon(s.valueAt(kept, "data.key"))).toBe(s.canon(value));
-      }),
-      SEED,
-    );
-  });
-});
-
-describe("valueAt", () => {
-  const event = { id: "e1", data: { cart: { id: 7 }, list: ["a", "b"], "a-b": 1, none: null } };
-  it.each([
-    ["id", "e1"],
-    ["data.cart.id", 7],
-    ["data.list.1", "b"],
-    ["data.a-b", 1],
-    ["data.none", null],
-    ["data.cart", { id: 7 }],
-  ])("%s leads to %j", (path, expected) => {
-    expect(s.valueAt(event, path)).toEqual(expected);
-  });
-  it.each(["nope", "data.nope", "data.cart.id.deep", "data.none.x", "data.list.length.x", "id.length"])(
-    "%s leads nowhere",
-    (path) => {
-      expect(s.valueAt(event, path)).toBeUndefined();
-    },
-  );
-  it.each(["constructor", "data.constructor.name", "__proto__", "data.toString", "data.__proto__.x"])(
-    "%s is inherited, not the event's own",
-    (path) => {
-      expect(s.valueAt(event, path)).toBeUndefined();
-    },
-  );
-  it.each([[undefined], [null], ["text"], [3]])("of %j leads nowhere", (root) => {
-    expect(s.valueAt(root, "data.x")).toBeUndefined();
-  });
-});
-
 describe("shards and partitions", () => {
   /** Fixed for ever: a changed formula would send events to partitions that do not hold their runs. */
   it.each([
@@ -124,63 +39,130 @@ describe("shards and partitions", () => {
   });
 });
 
+const start = {
+  functionId: "shop/cart-abandonment-flow",
+  eventName: "cart/added",
+  eventId: "e1",
+  anchorValue: "s:c-1",
+};
+
 describe("ids", () => {
   it("of runs and route keys are fixed for ever", () => {
-    expect(s.runIdOf("shop/cart-abandonment-flow", "e1", "s:c-1")).toBe("fb48sfdm90jmjj2m16qqi6vq7030f");
+    expect(s.runBaseOf(start)).toBe("fb41c0hheot94k9hjkt839i489674");
+    expect(s.runIdAt(s.runBaseOf(start), 1_000)).toBe("fb41c0hheot94k9hjkt839i489674rs");
     expect(s.routeKeyOf("cart/purchased", "data.cart_id", "s:c-1")).toBe("fb4a97hk668cvor9t5432l58ne89m");
-    expect(s.configDigest("shop", [fn({ id: "f" })])).toBe("vgaao9fvnli9f0t6gofcl3sc9f");
+    expect(s.configDigest("shop", [fn({ id: "f" })])).toBe("ikfmtjdkhho5glmr35knl6biiv");
   });
 
-  it("carry the shard of the value that places them", () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), fc.string(), (functionId, eventId, anchor) => {
-        const runId = s.runIdOf(functionId, eventId, anchor);
-        expect(runId).toMatch(/^[0-9a-f]{3}[0-9a-v]{26}$/);
-        expect(s.shardOfRun(runId)).toBe(s.shardOf(anchor));
-        expect(s.routeKeyOf(functionId, eventId, anchor).slice(0, 3)).toBe(s.shardText(s.shardOf(anchor)));
-      }),
-      SEED,
-    );
+  it("carry the shard of the value that places them, and the base of a run", () => {
+    const offsets = fc.oneof(fc.nat(), fc.constantFrom(0, 35, 36, Number.MAX_SAFE_INTEGER));
+    const property = fc.property(fc.string(), fc.string(), fc.string(), offsets, (functionId, eventId, anchor, at) => {
+      const base = s.runBaseOf({ functionId, eventName: "x", eventId, anchorValue: anchor });
+      expect(base).toMatch(/^[0-9a-f]{3}[0-9a-v]{26}$/);
+      const runId = s.runIdAt(base, at);
+      expect(runId.length).toBeLessThanOrEqual(s.LIMITS.runIdCharsMax);
+      expect(s.baseOfRun(runId)).toBe(base);
+      expect(Number.parseInt(runId.slice(base.length), 36)).toBe(at);
+      expect(s.isRunId(runId)).toBe(true);
+      expect(s.isRunId(base)).toBe(false);
+      expect(s.shardOfRun(runId)).toBe(s.shardOf(anchor));
+      expect(s.routeKeyOf(functionId, eventId, anchor).slice(0, 3)).toBe(s.shardText(s.shardOf(anchor)));
+    });
+    fc.assert(property, SEED);
+  });
+
+  it.each([
+    "",
+    "0a1",
+    "x".repeat(30),
+    `${"0".repeat(29)}-`,
+    `${"0".repeat(29)}A`,
+    `0A1${"0".repeat(27)}`,
+    "0".repeat(41),
+  ])("%j is none of a run", (text) => {
+    expect(s.isRunId(text)).toBe(false);
   });
 
   it("differ when any part differs", () => {
-    const runs = [
-      s.runIdOf("a/f", "e1", "s:1"),
-      s.runIdOf("a/g", "e1", "s:1"),
-      s.runIdOf("a/f", "e2", "s:1"),
-      s.runIdOf("a/f", "e1", "n:1"),
-      s.routeKeyOf("a/f", "e1", "s:1"),
-    ];
-    expect(new Set(runs).size).toBe(runs.length);
+    const bases = [
+      start,
+      { ...start, functionId: "shop/other" },
+      { ...start, eventName: "cart/other" },
+      { ...start, eventId: "e2" },
+      { ...start, anchorValue: "n:1" },
+      // Parts are not run together.
+      { ...start, eventName: "cart/addede", eventId: "1" },
+    ].map((of) => s.runBaseOf(of));
+    const ids = [...bases, s.runIdAt(bases[0] as string, 1), s.runIdAt(bases[0] as string, 2)];
+    expect(new Set(ids).size).toBe(ids.length);
   });
 });
 
-type Partial<T> = { [K in keyof T]?: T[K] };
-const fn = (given: Partial<s.FunctionConfig>): s.FunctionConfig => ({
-  id: "f",
-  name: "f",
-  triggers: [{ event: "cart/added" }],
-  cancelOn: [],
-  waits: [],
-  retries: 4,
-  ...given,
-});
+interface InShort {
+  readonly id?: string;
+  readonly triggers?: readonly (Partial<s.FunctionTrigger> & { readonly event: string })[];
+  readonly cancelOn?: readonly (Partial<s.CancelRule> & { readonly event: string })[];
+  readonly waits?: readonly (Partial<s.DeclaredWait> & { readonly event: string })[];
+}
+const fn = ({ id = "f", triggers = [{ event: "cart/added" }], cancelOn = [], waits = [] }: InShort) =>
+  s.functionConfig.parse({
+    id,
+    name: "f",
+    triggers: triggers.map((trigger) => ({ if: null, ...trigger })),
+    cancelOn: cancelOn.map((rule) => ({ match: null, if: null, timeout: null, ...rule })),
+    waits: waits.map((wait) => ({ match: null, if: null, since: "mark", ...wait })),
+    retries: 4,
+  });
 const app = (...functions: s.FunctionConfig[]): s.RegisteredApp => ({
   app: "shop",
   version: 1,
   digest: "d",
   functions,
+  learned: [],
+  retired: [],
 });
 
 describe("anchor path", () => {
-  const rule = { event: "x", match: "data.rule", timeout: null };
+  const rule = { event: "x", match: "data.rule" };
   const wait = { event: "y", match: "data.wait" };
+  const constant = { event: "x", if: 'async.data.kind == "a"' };
   it.each([
     ["the first cancel rule's", fn({ cancelOn: [rule, { ...rule, match: "data.other" }], waits: [wait] }), "data.rule"],
     ["else the first wait's", fn({ waits: [wait, { ...wait, match: "data.other" }] }), "data.wait"],
-    ["else the event's id", fn({}), "id"],
+    [
+      "the trigger's side of a condition",
+      fn({ waits: [{ event: "y", if: "async.data.a == event.data.b" }] }),
+      "data.b",
+    ],
+    ["none that is a constant", fn({ cancelOn: [constant], waits: [constant, wait] }), "data.wait"],
+    ["none that is a lane", fn({ cancelOn: [{ event: "x" }], waits: [wait] }), "data.wait"],
+    ["else the event's id", fn({ waits: [{ event: "x" }, constant] }), "id"],
   ])("is %s", (_name, config, expected) => {
     expect(s.anchorPathOf(config)).toBe(expected);
+  });
+});
+
+describe("what a wait or rule listens to", () => {
+  it.each([
+    [{ match: "data.x", if: null }, { path: "data.x", of: "data.x" }, null],
+    [{ match: null, if: "async.data.a == event.data.b" }, { path: "data.a", of: "data.b" }, null],
+    [
+      { match: null, if: "async.data.a == event.data.b && async.data.n > 1" },
+      { path: "data.a", of: "data.b" },
+      "async.data.a == event.data.b && async.data.n > 1",
+    ],
+    [{ match: null, if: 'async.data.a == "x"' }, { path: "data.a", of: "=s:x" }, null],
+    [{ match: null, if: "async.data.n > 1" }, { path: "=l:a/b", of: "=l:a/b" }, "async.data.n > 1"],
+    [{ match: null, if: null }, { path: "=l:a/b", of: "=l:a/b" }, null],
+  ])("%j", (given, route, residual) => {
+    const listen = { event: "a/b", ...given };
+    expect([s.listenRouteOf(listen), s.residualOf(listen)]).toEqual([route, residual]);
+  });
+
+  it("of a lane has one value for all events of a name, and another than any event can bring", () => {
+    const { path, of } = s.listenRouteOf({ event: "a/b", match: null, if: null });
+    expect([s.canonAt({ id: "1" }, path), s.canonAt(null, of)]).toEqual(["l:a/b", "l:a/b"]);
+    expect(["l:a/b", 1, true].map(s.canon)).not.toContain("l:a/b");
   });
 });
 
@@ -190,34 +172,101 @@ describe("routes", () => {
     cancelOn: [{ event: "cart/added", match: "data.cart_id", timeout: { ms: 1000 } }],
     waits: [{ event: "cart/purchased", match: "data.cart_id" }],
   });
+  const routes = (...apps: s.RegisteredApp[]): s.Routes => new s.Routes(apps);
 
   it("name every path that anyone listens on, and the anchors of what an event triggers", () => {
-    expect([...s.routesOf([app(cart)])]).toEqual([
-      ["cart/added", { paths: ["data.cart_id"], anchors: ["data.cart_id"] }],
-      ["cart/purchased", { paths: ["data.cart_id"], anchors: [] }],
-    ]);
+    const of = routes(app(cart));
+    expect(of.of("cart/added")).toEqual({ paths: ["data.cart_id"], anchors: ["data.cart_id"] });
+    expect(of.of("cart/purchased")).toEqual({ paths: ["data.cart_id"], anchors: [] });
   });
 
-  it("bring the trigger to the partitions of its foreign rules and waits", () => {
+  it("bring the trigger to the partitions of its foreign rules and waits: their side of it", () => {
     const foreign = fn({
-      cancelOn: [{ event: "user/deleted", match: "user.id", timeout: null }],
-      waits: [{ event: "pay/done", match: "data.order" }],
+      cancelOn: [{ event: "user/deleted", match: "user.id" }],
+      waits: [{ event: "pay/done", if: "async.data.ref == event.data.order" }, { event: "any/thing" }],
     });
-    expect(s.routesOf([app(foreign)]).get("cart/added")).toEqual({
-      paths: ["data.order", "user.id"],
-      anchors: ["user.id"],
-    });
+    const of = routes(app(foreign));
+    expect(of.of("cart/added")).toEqual({ paths: ["=l:any/thing", "data.order", "user.id"], anchors: ["user.id"] });
+    expect(of.of("user/deleted").paths).toEqual(["user.id"]);
+    expect(of.of("pay/done").paths).toEqual(["data.ref"]);
+    expect(of.of("any/thing").paths).toEqual(["=l:any/thing"]);
   });
 
-  it("do not depend on the order of apps and functions", () => {
-    const other = fn({ id: "other", waits: [{ event: "cart/added", match: "data.user" }] });
-    const list = (...apps: s.RegisteredApp[]): unknown => [...s.routesOf(apps)];
-    expect(list(app(cart, other))).toEqual(list(app(other, cart)));
-    expect(list(app(cart), app(other))).toEqual(list(app(other), app(cart)));
+  it("of a name join those of all wildcards that stand for it", () => {
+    const all = fn({ id: "all", triggers: [{ event: "*" }] });
+    const some = fn({
+      id: "some",
+      triggers: [{ event: "cart/*" }],
+      waits: [{ event: "pay/done", match: "data.user" }],
+    });
+    const of = routes(app(cart, all, some));
+    expect(of.of("cart/added")).toEqual({
+      paths: ["data.cart_id", "data.user", "id"],
+      anchors: ["data.cart_id", "data.user", "id"],
+    });
+    expect(of.of("cart/other")).toEqual({ paths: ["data.user", "id"], anchors: ["data.user", "id"] });
+    expect(of.of("cart/")).toEqual({ paths: ["data.user", "id"], anchors: ["data.user", "id"] });
+    expect(of.of("cart")).toEqual({ paths: ["id"], anchors: ["id"] });
+    expect(of.of("pay/done")).toEqual({ paths: ["data.user", "id"], anchors: ["id"] });
+  });
+
+  it.each([
+    ["a/b", "a/b", true],
+    ["a/b", "a/bc", false],
+    ["a/*", "a/b", true],
+    ["a/*", "a/", true],
+    ["a/*", "a", false],
+    ["*", "", true],
+    ["a/*", "a/*", true],
+  ])("the trigger %s and the name %s: %s", (trigger, name, expected) => {
+    expect(s.namesEvent(trigger, name)).toBe(expected);
+  });
+
+  it("hold what was learned, with its side of the triggers of that function alone", () => {
+    const other = fn({ id: "other", triggers: [{ event: "other/made" }] });
+    const learned = [
+      { functionId: "cart", event: "late/thing", path: "data.late", of: "data.mine" },
+      { functionId: "cart", event: "late/const", path: "data.each", of: null },
+    ];
+    const of = routes({ ...app(cart, other), learned });
+    expect(of.of("late/thing")).toEqual({ paths: ["data.late"], anchors: [] });
+    expect(of.of("late/const")).toEqual({ paths: ["data.each"], anchors: [] });
+    expect(of.of("cart/added")).toEqual({ paths: ["data.cart_id", "data.mine"], anchors: ["data.cart_id"] });
+    expect(of.of("other/made")).toEqual({ paths: ["id"], anchors: ["id"] });
+  });
+
+  it("hold what runs of former registrations may still listen to", () => {
+    const retired = [
+      { event: "old/thing", path: "data.old" },
+      { event: "cart/purchased", path: "data.was" },
+    ];
+    const of = routes({ ...app(cart), retired });
+    expect(of.of("old/thing")).toEqual({ paths: ["data.old"], anchors: [] });
+    expect(of.of("cart/purchased")).toEqual({ paths: ["data.cart_id", "data.was"], anchors: [] });
+  });
+
+  it("do not depend on the order of apps and functions, nor on what was asked before", () => {
+    const other = fn({
+      id: "other",
+      triggers: [{ event: "cart/*" }],
+      waits: [{ event: "cart/added", match: "data.user" }],
+    });
+    const names = ["cart/added", "cart/purchased", "cart/else", "none"];
+    const list = (asked: readonly string[], ...apps: s.RegisteredApp[]): unknown => {
+      const of = routes(...apps);
+      const found = new Map(asked.map((name) => [name, of.of(name)]));
+      return names.map((name) => found.get(name));
+    };
+    const expected = list(names, app(cart, other));
+    expect(list([...names].reverse(), app(other, cart))).toEqual(expected);
+    expect(list(names, app(cart), app(other))).toEqual(expected);
+    expect(list([...names, ...names], app(other), app(cart))).toEqual(expected);
   });
 
   it("of nobody are none", () => {
-    expect(s.routesOf([])).toEqual(new Map());
+    expect(routes().of("a")).toEqual(s.NO_ROUTE);
+    expect(routes(app(cart)).of("nobody/listens")).toEqual(s.NO_ROUTE);
+    expect(routes(app(cart)).of("constructor")).toEqual(s.NO_ROUTE);
   });
 });
 
