@@ -102,13 +102,13 @@ export class World {
   }
 
   /** Appends commands in one go, after `afterMs`. */
-  async send(afterMs: number, ...commands: readonly Command[]): Promise<void> {
+  send(afterMs: number, ...commands: readonly Command[]): Promise<void> {
+    return this.sendTo(0, afterMs, ...commands);
+  }
+  async sendTo(partition: number, afterMs: number, ...commands: readonly Command[]): Promise<void> {
     this.clock.advance(afterMs);
-    await this.log.append(
-      topics.inbox,
-      0,
-      commands.map((body) => ({ key: null, value: command(body) })),
-    );
+    const records = commands.map((body) => ({ key: null, value: command(body) }));
+    await this.log.append(topics.inbox, partition, records);
   }
   async append(afterMs: number, record: InboxRecord, partition = 0): Promise<void> {
     this.clock.advance(afterMs);
