@@ -3,7 +3,7 @@
  * whoever gave it knew at least what it had applied when it was asked, and at most what the log had when it answered.
  * It need not be the owner any more: a zombie tells the past, which the invocation fences.
  */
-import type { StepRequest } from "@eddy/schemas";
+import type { MemoEntry, StepRequest } from "@eddy/schemas";
 import type { Answer } from "../actors/facts.js";
 import type { Expected } from "../model/expectation.js";
 import type { PartitionModel } from "../model/partition-model.js";
@@ -52,9 +52,12 @@ function problemAt({ invocation, memo }: Answer, run: ModelRun, requests: Reques
   }
   const mayBeCurrent = before <= invocation && invocation <= after && run.endedAt > at;
   if (!mayBeCurrent) return `a state was given for invocation ${invocation}, which is over`;
-  const entries = [...run.memo.values()];
-  const least = run.settledAt.filter((offset) => offset <= at).length;
-  const most = run.settledAt.filter((offset) => offset <= at + 1).length;
-  const isRight = memo.length >= least && memo.length <= most && same(entries.slice(0, memo.length), memo);
-  return isRight ? null : `a state with ${memo.length} steps was given, expected ${least} to ${most}`;
+  const upTo = (last: number): readonly MemoEntry[] =>
+    [...run.memo.values()].filter(({ stepId }) => (run.settledAt.get(stepId) ?? Infinity) <= last);
+  const [least, most] = [upTo(at), upTo(at + 1)];
+  const given = new Set(memo.map(({ stepId }) => stepId));
+  const isWhole = least.every(({ stepId }) => given.has(stepId));
+  const wanted = most.filter(({ stepId }) => given.has(stepId));
+  if (isWhole && same(wanted, memo)) return null;
+  return `a state with ${memo.length} steps was given, expected ${least.length} to ${most.length}`;
 }

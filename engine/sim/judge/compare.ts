@@ -53,7 +53,11 @@ export function compareHistory(model: PartitionModel, { history, partition }: Ev
 }
 
 /** The engine's own errors are known by their names; what they say is not the model's business. */
-const ENGINE_ERRORS: ReadonlySet<string> = new Set(["NothingToWaitForError", "KeptEventsOverflowError"]);
+const ENGINE_ERRORS: ReadonlySet<string> = new Set([
+  "NothingToWaitForError",
+  "KeptEventsOverflowError",
+  "UndeclaredWaitError",
+]);
 
 function inOurWords(line: Expected<HistoryEntry> | undefined): Expected<HistoryEntry> | undefined {
   if (line === undefined || !("error" in line.body) || !ENGINE_ERRORS.has(line.body.error.name)) return line;

@@ -123,6 +123,8 @@ function plain(record: SentRecord): unknown {
       const news = record.news.map((path) => JSON.stringify(path)).sort();
       return { ...record, news, config: plainConfig(record.config) };
     }
+    case "event":
+      return { ...record, values: [...record.values].sort(([a], [b]) => (a < b ? -1 : 1)) };
     default:
       return record;
   }

@@ -38,6 +38,7 @@ export interface Declared {
   readonly partition: number;
   /** Of a cancel rule; undefined: a wait. */
   readonly expiresAtMs: number | undefined;
+  readonly isSinceTrigger: boolean;
 }
 
 /** A run that an event starts, here or elsewhere. */
@@ -59,10 +60,9 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   const event: ModelEvent = {
     ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.atMs ?? model.nowMs },
     ...{ id, name, body, payload, values },
-    offeredFrom: origin === null && record.home === model.where.partition ? record : null,
   };
   model.events.push(event);
-  if (event.offeredFrom !== null) repeat(model, event, record);
+  if (origin === null && record.home === model.where.partition) repeat(model, event, record);
   const isFresh = (path: string, value: string): boolean => fresh.has(pairOf(record, path, value));
   cancelRuns(model, event, isFresh, origin !== null);
   resolveWaits(model, event, isFresh);
@@ -209,20 +209,20 @@ function candidatesOf(
   return found;
 }
 
-/** Rules that are over before they begin are left out. */
 export function declaredBy(model: PartitionModel, { app, fn }: Candidate, event: ModelEvent): readonly Declared[] {
   const declared: Declared[] = [];
-  const add = (listening: Listening, expiresAtMs: number | undefined): void => {
+  const add = (listening: Listening, expiresAtMs: number | undefined, isSinceTrigger = false): void => {
     const value = matchValue(event.values, listening.of) ?? valueOf(event.body, listening.of);
-    if (value === null || (expiresAtMs !== undefined && expiresAtMs <= event.atMs)) return;
-    declared.push({ listening, value, partition: partitionOf(value, model.where.partitions), expiresAtMs });
+    if (value === null) return;
+    const partition = partitionOf(value, model.where.partitions);
+    declared.push({ listening, value, partition, expiresAtMs, isSinceTrigger });
   };
   for (const rule of fn.cancelOn) {
     const { timeout } = rule;
     const lives = timeout === null ? Infinity : "ms" in timeout ? event.atMs + timeout.ms : timeout.atMs;
     add(listeningOf(rule), lives);
   }
-  for (const wait of fn.waits) add(listeningOf(wait), undefined);
+  for (const wait of fn.waits) add(listeningOf(wait), undefined, wait.since === "trigger");
   for (const { functionId, event: name, path, of } of app.learned) {
     if (functionId === fn.id && of !== null) add({ event: name, path, of, condition: null }, undefined);
   }
@@ -240,29 +240,25 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
     rules: rules.map((d) => ({ ...d.listening, value: d.value, expiresAtMs: d.expiresAtMs ?? Infinity })),
     foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
     listens: new Set(declared.filter((d) => !isRule(d)).map((d) => keyOf(d.listening, d.value))),
+    sinceTrigger: new Set(declared.filter((d) => d.isSinceTrigger).map((d) => keyOf(d.listening, d.value))),
     ...{ startedAtMs: event.atMs, mark: { offset: event.offset, atMs: event.atMs }, laterMark: null },
-    ...{ memo: new Map(), settledAt: [], endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
+    ...{ memo: new Map(), settledAt: new Map(), endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
     ...{ attempts: new Map(), taken: new Set(), invocation: 0, inFlight: false, news: false, memoSent: 0 },
     ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
   };
   model.runs.set(run.runId, run);
   const dueAtMs = Math.max(model.nowMs, record.tsMs);
   model.record(run, { kind: "runStarted", eventId: event.id, eventName: event.name, dueAtMs });
-  if (record.version < app.version)
-    tellRules(
-      model,
-      run,
-      declared.filter((d) => isRule(d) && !here(d)),
-    );
+  if (record.version < app.version) tellRules(model, run, declared);
   if (dueAtMs > model.nowMs) run.pending.push({ kind: "start", no: run.pendingNo++, dueAtMs });
   else model.dispatch(run, "start");
 }
 
 /** Its sender may not have known that the trigger must go where these rules are. */
 function tellRules(model: PartitionModel, run: ModelRun, declared: readonly Declared[]): void {
-  for (const to of new Set(declared.map(({ partition }) => partition))) {
+  for (const to of run.foreign.keys()) {
     const rules = declared
-      .filter(({ partition }) => partition === to)
+      .filter(({ partition, expiresAtMs }) => partition === to && expiresAtMs !== undefined)
       .map(({ listening, value, expiresAtMs = Infinity }) => ({
         ...{ event: listening.event, path: listening.path, value, if: listening.condition?.text ?? null },
         given: givenBytes(listening, run),

@@ -4,7 +4,7 @@ import { readCondition } from "../script/script.js";
 import { onEvent, type Candidate, type Declared } from "./event-model.js";
 import { givenOf, keyOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
-import { pastOf } from "./registration-model.js";
+import { pastEventsOf } from "./registration-model.js";
 import type { Guest, GuestRule, GuestWait, ModelEvent } from "./run.js";
 import { earlierEvent, giveEvent, tellWait } from "./wait-model.js";
 
@@ -119,7 +119,7 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
 /** What would have cancelled the run, had this partition known of its rule in time. */
 function earlierHit(model: PartitionModel, guest: Guest, rule: GuestRule): ModelEvent | undefined {
   const { trigger, startedAtMs } = guest;
-  return pastOf(model, startedAtMs).find(
+  return pastEventsOf(model, startedAtMs).find(
     (event) =>
       event.atMs > startedAtMs &&
       event.atMs < rule.expiresAtMs &&
@@ -171,24 +171,21 @@ export function onAnnounced(model: PartitionModel, { base, at, event, source }: 
   const run = model.runOf(base);
   const heardAt = run?.foreign.get(source.partition);
   if (run === undefined || heardAt === undefined) {
-    const runId = run?.runId ?? null;
-    return model.send(source.partition, { kind: "unlisten", base, runId, no: null, upTo: at });
+    return model.send(source.partition, { kind: "unlisten", base, runId: null, no: null, upTo: at });
   }
   run.foreign.set(source.partition, Math.max(heardAt, at));
 }
 
 /** What became of what a run listens to elsewhere. */
-export function onAnswer(model: PartitionModel, { base, runId, answer: said, source }: InboxRecordOf<"answer">): void {
+export function onAnswer(model: PartitionModel, { base, runId, answer: said }: InboxRecordOf<"answer">): void {
   const run = model.runOf(base);
   if (run === undefined || (runId !== null && run.runId !== runId)) return;
   switch (said.kind) {
     case "cancelled": {
       const { eventId, eventName } = said;
-      run.foreign.delete(source.partition);
       return model.end(run, { kind: "runCancelled", eventId, reason: `event ${eventName}` });
     }
     case "failed":
-      run.foreign.delete(source.partition);
       return model.end(run, { kind: "runFailed", error: engineError(said.error.name) });
     case "resolved":
     case "timedOut":

@@ -22,7 +22,7 @@ import type { Expectation, Oracle, SentRecord } from "./expectation.js";
 import { onAnnounced, onAnswer, onListen, onUnlisten } from "./guest-model.js";
 import { onLearn, onRegister, onRegistered, onSettled } from "./registration-model.js";
 import { applyReport } from "./report-model.js";
-import type { Guest, ModelEvent, ModelMark, ModelRun, Settling } from "./run.js";
+import type { Guest, Logged, ModelEvent, ModelMark, ModelRun, Settling } from "./run.js";
 import { fireDue } from "./timer-model.js";
 import type { Verdict } from "./verdict.js";
 
@@ -66,8 +66,8 @@ export class PartitionModel {
   readonly guests = new Map<string, Guest>();
   /** Everything that had an effect, in order. */
   readonly events: ModelEvent[] = [];
-  /** Append times of all records so far. */
-  readonly times: { readonly offset: number; readonly rawMs: number }[] = [];
+  /** All records so far. */
+  readonly log: Logged[] = [];
   apps = new Map<string, RegisteredApp>();
   routes = new Routes([]);
   version = 0;
@@ -100,7 +100,7 @@ export class PartitionModel {
     this.offset = offset;
     this.rawMs = Math.max(this.rawMs, appendTimeMs);
     fireDue(this);
-    this.times.push({ offset, rawMs: appendTimeMs });
+    this.log.push({ offset, rawMs: appendTimeMs, atMs: this.nowMs, record });
     if (record !== null && !this.#isRepeat(record)) this.#take(record);
   }
 
@@ -209,10 +209,17 @@ export class PartitionModel {
     run.news = true;
   }
 
-  /** Any settled step is progress: the handler's failures and the step's own count anew. */
+  /**
+   * Any settled step is progress: the handler's failures and the step's own count anew. The memo is in the order in which
+   * the handler sees it: what its invocation did comes before what was settled meanwhile and it will only be told.
+   */
   remember(run: ModelRun, entry: MemoEntry): void {
+    const entries = [...run.memo.values()];
+    const told = entries.slice(run.memoSent).filter(({ invocation }) => invocation === 0);
+    if (entry.invocation !== 0) for (const { stepId } of told) run.memo.delete(stepId);
     run.memo.set(entry.stepId, entry);
-    run.settledAt.push(this.offset);
+    if (entry.invocation !== 0) for (const later of told) run.memo.set(later.stepId, later);
+    run.settledAt.set(entry.stepId, this.offset);
     run.attempts.delete("");
     run.attempts.delete(entry.stepId);
   }

@@ -1,6 +1,9 @@
 /** Functions and routes: inbox 0 numbers registrations, all partitions apply them in that order, and settle. */
 import {
+  BROKER_SKEW_MS,
   LIMITS,
+  matchValue,
+  parsedJson,
   partitionOf,
   PAST_MS_MAX,
   Routes,
@@ -8,12 +11,11 @@ import {
   type InboxRecordOf,
   type LearnedWait,
   type ListenedPath,
-  type MatchValues,
   type RegisteredApp,
 } from "@eddy/schemas";
 import { listeningOf, valueOf } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
-import type { ModelEvent } from "./run.js";
+import type { Logged, ModelEvent } from "./run.js";
 
 type News = InboxRecordOf<"registered">["news"];
 
@@ -22,33 +24,44 @@ export function onRegister(model: PartitionModel, { config, settleMs }: InboxRec
   const { app, functions } = config;
   const former = model.apps.get(app);
   const own = (former?.learned ?? []).filter(({ functionId }) => functions.some(({ id }) => id === functionId));
-  number(model, { app, functions, learned: own }, settleMs, model.nowMs);
+  const now = { app, functions, learned: own };
+  // No run of the new functions has begun before now.
+  const news = newsOf(model, now).map((route) => ({ ...route, sinceMs: model.nowMs }));
+  number(model, { ...now, retired: retiredBy(former, now) }, settleMs, news);
 }
 
 /** A run's wait becomes its function's. */
 export function onLearn(model: PartitionModel, { app, wait, sinceMs, settleMs }: InboxRecordOf<"learn">): void {
   if (model.where.partition !== 0) return;
   const former = model.apps.get(app);
-  if (former === undefined || declares(former, wait)) return;
-  const learned = [...former.learned, wait].slice(-LIMITS.learnedWaitsPerAppMax);
-  number(model, { app, functions: former.functions, learned }, settleMs, sinceMs);
+  if (former === undefined) return;
+  const { functionId, event, path, of } = wait;
+  const isKnown = former.learned.some((known) => same(known, wait));
+  const isRouted = model.routes.of(event).paths.includes(path);
+  if (isKnown && isRouted) return;
+  const learned = isKnown ? former.learned : [...former.learned, { functionId, event, path, of }];
+  number(model, { ...former, learned }, settleMs, isRouted ? [] : [{ event, path, sinceMs }]);
 }
 
-type Unnumbered = Pick<RegisteredApp, "app" | "functions" | "learned">;
+function same(a: LearnedWait, b: LearnedWait): boolean {
+  return (
+    JSON.stringify([a.functionId, a.event, a.path, a.of]) === JSON.stringify([b.functionId, b.event, b.path, b.of])
+  );
+}
 
-/** @param sinceMs events from then on may have been sent without the new routes, though somebody will wait for them. */
-function number(model: PartitionModel, given: Unnumbered, settleMs: number, sinceMs: number): void {
+type Unnumbered = Omit<RegisteredApp, "version" | "digest">;
+
+function number(model: PartitionModel, given: Unnumbered, settleMs: number, news: News): void {
   model.registrations += 1;
-  const former = model.apps.get(given.app);
-  const retired = retiredBy(former, given);
-  const config: RegisteredApp = { ...given, version: model.registrations, digest: "", retired };
-  const news = newsOf(model, config).map((route) => ({ ...route, sinceMs }));
+  const config: RegisteredApp = { ...given, version: model.registrations, digest: "" };
   model.expected.registry.push({ offset: model.offset, body: { kind: "app", config } });
   for (let to = 1; to < model.where.partitions; to++) model.send(to, { kind: "registered", config, news, settleMs });
   applyRegistration(model, config, news, settleMs);
 }
 
-function listened({ functions, learned }: Pick<RegisteredApp, "functions" | "learned">): ListenedPath[] {
+type Listens = Pick<RegisteredApp, "functions" | "learned">;
+
+function listened({ functions, learned }: Listens): ListenedPath[] {
   return [
     ...functions.flatMap((fn) => [...fn.cancelOn, ...fn.waits].map((listen) => listeningOf(listen))),
     ...learned,
@@ -62,7 +75,7 @@ function distinct(paths: readonly ListenedPath[]): ListenedPath[] {
 }
 
 /** What runs of former registrations may still listen to. */
-function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): ListenedPath[] {
+function retiredBy(former: RegisteredApp | undefined, now: Listens): ListenedPath[] {
   if (former === undefined) return [];
   const kept = new Set(listened(now).map(nameOf));
   const gone = distinct([...listened(former), ...former.retired]).filter((path) => !kept.has(nameOf(path)));
@@ -70,7 +83,7 @@ function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): Listened
 }
 
 /** What somebody listens to and nobody was routed by. */
-function newsOf(model: PartitionModel, config: RegisteredApp): ListenedPath[] {
+function newsOf(model: PartitionModel, config: Listens): ListenedPath[] {
   return distinct(listened(config)).filter(({ event, path }) => !model.routes.of(event).paths.includes(path));
 }
 
@@ -103,38 +116,33 @@ function applyRegistration(model: PartitionModel, config: RegisteredApp, news: N
 
 /** What came before the new routes, and this partition is the home of, goes to where it would have gone by them. */
 function offerPast(model: PartitionModel, news: News): void {
-  const seen = new Set<string>();
-  for (const event of pastOf(model, Math.min(...news.map(({ sinceMs }) => sinceMs)))) {
-    if (event.offeredFrom === null || seen.has(`${event.name}\n${event.id}`)) continue;
-    seen.add(`${event.name}\n${event.id}`);
-    const values = news.flatMap(({ event: name, path, sinceMs }): [string, string][] => {
-      if (name !== event.name || event.atMs < sinceMs) return [];
-      const value = valueOf(event.body, path);
-      return value === null ? [] : [[path, value]];
+  const { partition, partitions } = model.where;
+  for (const { record, atMs } of pastOf(model, Math.min(...news.map(({ sinceMs }) => sinceMs)) - BROKER_SKEW_MS)) {
+    if (record?.kind !== "event" || record.origin !== null || record.home !== partition) continue;
+    const body = { ...(parsedJson(record.payload) as object), id: record.id };
+    const values = news.flatMap(({ event, path }): [string, string][] => {
+      const value = event === record.name ? valueOf(body, path) : null;
+      return value === null || matchValue(record.values, path) !== null ? [] : [[path, value]];
     });
-    sendOffers(model, event, values);
+    for (const to of new Set(values.map(([, value]) => partitionOf(value, partitions)))) {
+      const own = values.filter(([, value]) => partitionOf(value, partitions) === to);
+      own.sort(([a], [b]) => (a < b ? -1 : 1));
+      model.send(to, { ...record, values: own, version: model.version, origin: { as: "offer", atMs } });
+    }
   }
 }
 
-function sendOffers(model: PartitionModel, event: ModelEvent, values: MatchValues): void {
-  const { partitions, partition } = model.where;
-  if (event.offeredFrom === null) return;
-  const { origin: _, ...record } = event.offeredFrom;
-  for (const to of new Set(values.map(([, value]) => partitionOf(value, partitions)))) {
-    const own = values.filter(([, value]) => partitionOf(value, partitions) === to);
-    const sorted = own.map(([path, value]): [string, string] => [path, value]).sort(([a], [b]) => (a < b ? -1 : 1));
-    const origin = { as: "offer" as const, atMs: event.atMs };
-    model.send(to, { ...record, values: sorted, version: model.version, home: partition, origin });
-  }
+/** Records of this inbox that a partition may read again, back to the last one that was appended before that. */
+export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[] {
+  const fromMs = Math.max(sinceMs - model.advanceMs, model.rawMs - PAST_MS_MAX);
+  const before = model.log.filter(({ offset }) => offset < model.offset).slice(-LIMITS.pastRecordsMax);
+  return before.slice(before.findLastIndex(({ rawMs }) => rawMs < fromMs) + 1);
 }
 
-/** Events of this inbox that a partition may read again. */
-export function pastOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
-  const firstOffset = model.times.at(-LIMITS.pastRecordsMax - 1)?.offset ?? -1;
-  return model.events.filter(
-    ({ offset, rawMs, atMs }) =>
-      offset > firstOffset && offset < model.offset && rawMs >= model.rawMs - PAST_MS_MAX && atMs >= sinceMs,
-  );
+/** Of those the events that had an effect. */
+export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
+  const first = pastOf(model, sinceMs)[0]?.offset ?? Infinity;
+  return model.events.filter(({ offset }) => offset >= first && offset < model.offset);
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

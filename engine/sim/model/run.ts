@@ -1,5 +1,5 @@
 /** Runs, guests and events as the reference model sees them. */
-import type { Cause, FunctionConfig, InboxRecordOf, MatchValues, MemoEntry, RegisteredApp } from "@eddy/schemas";
+import type { Cause, FunctionConfig, InboxRecord, MatchValues, MemoEntry, RegisteredApp } from "@eddy/schemas";
 import type { Listening } from "./listening.js";
 
 export interface ModelEvent {
@@ -15,8 +15,15 @@ export interface ModelEvent {
   readonly payload: Uint8Array;
   /** Paths and values by which it counts anywhere. */
   readonly values: MatchValues;
-  /** What its sender wrote here, where this is its home; null elsewhere, and for what no sender wrote. */
-  readonly offeredFrom: InboxRecordOf<"event"> | null;
+}
+
+export interface Logged {
+  readonly offset: number;
+  /** Append time of this very record. */
+  readonly rawMs: number;
+  readonly atMs: number;
+  /** null: bytes that do not decode. */
+  readonly record: InboxRecord | null;
 }
 
 export interface ModelMark {
@@ -89,13 +96,16 @@ export interface ModelRun {
   readonly foreign: Map<number, number>;
   /** Route keys, of any partition, at which it waits or may have waited. */
   readonly listens: Set<string>;
+  /** Those of them that are declared with `since: trigger`. */
+  readonly sinceTrigger: ReadonlySet<string>;
   /** Events before it are not eligible for the next wait. */
   mark: ModelMark;
   /** Where the mark goes when the run only waits. */
   laterMark: ModelMark | null;
+  /** In the order in which the handler sees it. */
   readonly memo: Map<string, MemoEntry>;
-  /** Where each entry of the memo was settled, in the same order. */
-  readonly settledAt: number[];
+  /** Where each entry of the memo was settled, by step. */
+  readonly settledAt: Map<string, number>;
   /** Where the run ended; Infinity while it lives. */
   endedAt: number;
   pending: Pending[];

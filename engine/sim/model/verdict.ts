@@ -10,6 +10,8 @@ export interface Violation {
 
 /** A seed that breaks one thing breaks a hundred; the first ones tell. */
 const VIOLATIONS_MAX = 50;
+/** Results of steps may be long; the beginnings tell. */
+const TEXT_CHARS_MAX = 2_000;
 
 export class Verdict {
   readonly violations: Violation[] = [];
@@ -21,7 +23,8 @@ export class Verdict {
   add(promise: string, text: string, at: { partition?: number; offset?: number; runId?: string } = {}): void {
     if (this.violations.length >= VIOLATIONS_MAX) return;
     const { partition = null, offset = null, runId = null } = at;
-    this.violations.push({ promise, partition, offset, runId, text });
+    const short = text.length <= TEXT_CHARS_MAX ? text : `${text.slice(0, TEXT_CHARS_MAX)}…`;
+    this.violations.push({ promise, partition, offset, runId, text: short });
   }
 }
 

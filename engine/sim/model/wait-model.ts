@@ -1,8 +1,8 @@
 /** Waits: from where on events count for them, what came before they were asked for, how they end. */
 import { BROKER_SKEW_MS, functionIdOf, partitionOf, type StepOp } from "@eddy/schemas";
 import { givenOf, keyOf, listeningOf, matches, type Listening } from "./listening.js";
-import type { PartitionModel } from "./partition-model.js";
-import { declares, pastOf } from "./registration-model.js";
+import { engineError, type PartitionModel } from "./partition-model.js";
+import { declares, pastEventsOf } from "./registration-model.js";
 import type { ForeignWaitPending, From, ModelEvent, ModelMark, ModelRun } from "./run.js";
 
 type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
@@ -51,8 +51,11 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
   const key = keyOf(listening, value);
   const isKnown = run.listens.has(key);
   run.listens.add(key);
-  if (!isKnown) learn(model, run, listening, from);
+  learn(model, run, listening, from);
   const partition = partitionOf(value, model.where.partitions);
+  if (op.since === "trigger" && !mayLookBack(model, run, listening, value)) {
+    return model.end(run, { kind: "runFailed", error: engineError("UndeclaredWaitError") });
+  }
   if (partition !== model.where.partition) {
     run.pendingNo += 1;
     const wait: ForeignWaitPending = {
@@ -70,6 +73,20 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
   if (earlier !== undefined) return giveEvent(model, run, { stepId, event: earlier, fromLookback: true });
   run.pendingNo += 1;
   run.pending.push({ kind: "wait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening, value, from });
+}
+
+/** Events since the trigger are there only if the function said that it needs them, or if the mark is still there. */
+function mayLookBack(model: PartitionModel, run: ModelRun, listening: Listening, value: string): boolean {
+  const { mark, trigger, startedAtMs } = run;
+  if (mark.offset === trigger.offset && mark.atMs === startedAtMs) return true;
+  if (partitionOf(value, model.where.partitions) === model.where.partition) {
+    return run.sinceTrigger.has(keyOf(listening, value));
+  }
+  const fn = model.apps.get(run.app)?.functions.find(({ id }) => run.functionId === functionIdOf(run.app, id));
+  return (fn?.waits ?? []).some((wait) => {
+    const { event, path } = listeningOf(wait);
+    return wait.since === "trigger" && event === listening.event && path === listening.path;
+  });
 }
 
 /** What the function has not declared it declares from now on: whoever sends must know the way. */
@@ -120,7 +137,7 @@ interface Looking {
 /** Lookback by definition: the first event from there on that matches and that this run has not had. */
 export function earlierEvent(model: PartitionModel, looking: Looking): ModelEvent | undefined {
   const { listening, value, given, trigger, taken, from, deadlineMs, isLate } = looking;
-  return (isLate ? pastOf(model, from.atMs) : model.events).find(
+  return (isLate ? pastEventsOf(model, from.atMs) : model.events).find(
     (event) =>
       event.offset > from.offset &&
       event.atMs >= from.atMs &&
