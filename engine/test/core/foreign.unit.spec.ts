@@ -255,6 +255,25 @@ describe("copies", () => {
   });
 });
 
+describe("a repeat that comes after a younger trigger", () => {
+  it("is cancelled by it at once: one run per key is alive (G4)", () => {
+    const c = new Cluster();
+    c.register([fn({ id: "one", cancelOn: [{ event: "cart/added", match: "data.cart" }] })]);
+    c.deliver();
+    const stale = c.copies("cart/added", { cart: CART }, { id: "a0", stale: true });
+    for (const [partition, record] of stale) c.apply(partition, record);
+    const held = c.posted.length;
+    c.apply(1, { kind: "tick" }, 2_000);
+    const younger = c.send("cart/added", { cart: CART });
+    if (held > 0) c.deliver();
+    const started = c.of("runStarted").map(({ eventId }) => eventId);
+    const cancelled = c.of("runCancelled").map(({ eventId }) => eventId);
+    expect(started).toContain(younger);
+    expect(started.length - cancelled.length).toBe(1);
+    if (held > 0) expect(cancelled).toEqual([younger]);
+  });
+});
+
 describe("waits that nobody declared", () => {
   const plain = fn({ id: "plain", cancelOn: [{ event: "cart/added", match: "data.cart" }] });
 

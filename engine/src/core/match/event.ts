@@ -6,7 +6,7 @@ import { ID_WINDOW_MS } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import { eventPlanOf, type EventPlan, type EventRecord } from "../route/event-plan.js";
+import { eventPlanOf, lastOlderMs, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
@@ -32,8 +32,8 @@ interface Incoming {
   readonly eventId: string;
   /** Stream time: of the first copy, where this is a repeat or an offer. */
   readonly atMs: number;
-  /** Did a sender write it here? Then its place in the log tells what is older. */
-  readonly isCopy: boolean;
+  /** It cancels runs that began up to then. */
+  readonly cancelsUpToMs: number;
 }
 
 export function onEvent(draft: Draft, record: EventRecord): void {
@@ -47,7 +47,8 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   }
   const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
-  const event = { record, name, eventId, atMs: origin?.atMs ?? draft.moment.nowMs, isCopy: origin === null };
+  const cancelsUpToMs = lastOlderMs(record);
+  const event = { record, name, eventId, atMs: origin?.atMs ?? draft.moment.nowMs, cancelsUpToMs };
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, nowMs: draft.moment.nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
@@ -93,7 +94,7 @@ function cancelRuns(draft: Draft, event: Incoming, routeKey: string): void {
 }
 
 function cancels(listener: LiveListener, event: Incoming, routeKey: string): boolean {
-  if (isTriggerOf(listener, event) || (!event.isCopy && listener.startedAtMs > event.atMs)) return false;
+  if (isTriggerOf(listener, event) || listener.startedAtMs > event.cancelsUpToMs) return false;
   const rules = listener.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey)?.rules ?? [];
   return rules.some(
     (rule) =>

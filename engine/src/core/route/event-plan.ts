@@ -6,6 +6,7 @@
 import {
   anchorPathOf,
   anchorValueOf,
+  BROKER_SKEW_MS,
   functionIdOf,
   ID_PATH,
   listenRouteOf,
@@ -209,4 +210,13 @@ function declaredBy(
     if (of !== null) add({ purpose: "wait", event, path, rules: [], fromTrigger: false }, of);
   }
   return [...found.values()];
+}
+
+/**
+ * The latest start of a run that counts as older than the event. Of a copy, its place in the log tells that alone; of a
+ * repeat too, unless it comes late: then time does, as far as clocks of brokers agree. An offer is out of order anyway.
+ */
+export function lastOlderMs({ origin }: EventRecord): number {
+  if (origin === null) return Infinity;
+  return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
 }

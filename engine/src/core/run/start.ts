@@ -1,10 +1,11 @@
 /** A run begins: its row, its cancel rules, its interest in the events that its function may wait for. */
-import { runIdAt, type MatchValues, type RunRow } from "@eddy/schemas";
+import { routeKeyOf, runIdAt, type MatchValues, type RunRow } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { foreignOf, tellRules } from "../foreign/tell.js";
 import { keepPast, type LateKey } from "../match/lookback.js";
-import { beginningOf } from "../match/listeners.js";
-import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
+import { isMet } from "../match/condition.js";
+import { beginningOf, listenerAt, livesAt } from "../match/listeners.js";
+import { lastOlderMs, type Candidate, type Declared, type EventRecord } from "../route/event-plan.js";
 import type { Row } from "../state/view.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
@@ -23,6 +24,7 @@ export function startRun(draft: Draft, candidate: Candidate, event: EventRecord,
   const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
   for (const listen of candidate.declared) if (!listenHere(draft, runId, listen)) return;
+  if (isOvertaken(draft, draft.run(runId), candidate, lastOlderMs(event))) return;
   // The sender may not have known the function as it is registered here: then others may not have, either.
   if (event.version < candidate.app.version) tellRules(draft, draft.run(runId), candidate.declared);
   if (dueAtMs > nowMs) draft.emit({ kind: "PendingOpened", runId, item: { kind: "start", no: 0, dueAtMs } });
@@ -73,6 +75,34 @@ function listenHere(draft: Draft, runId: string, listen: Declared): boolean {
   if (error === null) return true;
   endRun(draft, draft.run(runId), { kind: "failed", error });
   return false;
+}
+
+/**
+ * A repeat may come after the copy of a younger event that cancels what it starts: then that has happened (G4).
+ * @returns whether the run is over.
+ */
+function isOvertaken(draft: Draft, run: Row<"run">, { declared, functionId }: Candidate, upToMs: number): boolean {
+  if (upToMs === Infinity) return false;
+  for (const { purpose, routeKey } of declared) {
+    if (purpose !== "cancel") continue;
+    const rules = run.subscriptions.find((s) => s.purpose === purpose && s.routeKey === routeKey)?.rules ?? [];
+    for (const { base } of rules.length === 0 ? [] : draft.listeners(routeKey)) {
+      const other = listenerAt(draft, base, draft.moment);
+      if (other?.of !== "run" || other.run.functionId !== functionId || other.startedAtMs <= upToMs) continue;
+      const { event, startedAtMs, runId } = other.run;
+      const isHit = rules.some(
+        (rule) => livesAt(rule, startedAtMs) && isMet({ if: rule.if, trigger: run.event.payload }, event.payload),
+      );
+      if (runId === run.runId || !isHit || !isKeyOf(event, routeKey)) continue;
+      endRun(draft, run, { kind: "cancelled", eventId: event.id, reason: `event ${event.name}` });
+      return true;
+    }
+  }
+  return false;
+}
+
+function isKeyOf({ name, values }: RunRow["event"], routeKey: string): boolean {
+  return values.some(([path, value]) => routeKeyOf(name, path, value) === routeKey);
 }
 
 /** A key where the run listens although its function did not declare it when it began. @returns false: it has failed. */
