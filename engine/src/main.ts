@@ -281,13 +281,18 @@ class RunningEngine implements Engine {
       gatherMs: HISTORY_GATHER_MS,
       ...(isShared ? { staleMsMax: VIEW_AGE_MS_MAX } : {}),
     };
-    const ownership = new Ownership({
+    const ownership: Ownership = new Ownership({
       ...base,
       topics,
       partitions,
       isShared,
       makeTask: (partition) => new PartitionTask({ ...base, core, topics, partition, partitions, options }),
-      makeHistory: (partition) => new HistoryTailer({ ...history, partition }),
+      makeHistory: (partition) =>
+        new HistoryTailer({
+          ...history,
+          partition,
+          isDecided: (before) => ownership.hasSettled(partition, before),
+        }),
     });
     this.#ownership = ownership;
     this.#running.push({ name: "partitions", end: () => ownership.close() });

@@ -21,6 +21,11 @@ export interface HistoryTailerDeps {
   readonly partition: number;
   /** Whose events can be looked up; its retention in ms. */
   readonly inbox: { readonly topic: string; readonly retentionMs: number };
+  /**
+   * Are all inbox records before this offset decided, and what came of them told to the history? Default: nobody asks.
+   * @throws TransientError while the partition is being taken over
+   */
+  readonly isDecided?: (before: Offset) => boolean;
   /** Entries are gathered this long before the next batch is stored, in ms; look-ups may be that much behind. */
   readonly gatherMs?: number;
   /** Runs that ended longer ago are forgotten, in ms of append time. */
@@ -34,10 +39,14 @@ export interface HistoryTailerDeps {
 
 const RECORDS_MAX = 256;
 const SWEEP_PERIOD_MS = 60_000;
+/** How long a look-up waits for decisions, and how often it looks, in ms. */
+const DECIDE_MS_MAX = 1_000;
+const LOOK_AGAIN_MS = 2;
 
 export class HistoryTailer {
   readonly #deps: HistoryTailerDeps;
   readonly #barrier: Barrier;
+  readonly #decisions: Barrier;
   #rows: Store | null = null;
   #store: HistoryStore | null = null;
   #events: EventIndex | null = null;
@@ -54,6 +63,7 @@ export class HistoryTailer {
   constructor(deps: HistoryTailerDeps) {
     this.#deps = deps;
     this.#barrier = new Barrier({ ...deps, reached: (end) => this.reached(end) });
+    this.#decisions = new Barrier({ ...deps, ...deps.inbox, reached: (end) => this.#decided(end) });
   }
 
   /**
@@ -113,10 +123,23 @@ export class HistoryTailer {
     return this.#store;
   }
 
-  /** The store, once it has all that the topic held at the call. @throws TransientError while it cannot have that. */
+  /**
+   * The store, once it has what came of all that the inbox held at the call, and all that the topic held. A partition
+   * that lags is not waited for longer than DECIDE_MS_MAX: what it has not decided has not happened yet.
+   * @throws TransientError while it cannot have that, and while the partition is being taken over.
+   */
   async upToDate(): Promise<HistoryStore> {
+    if (this.store !== null && this.#deps.isDecided !== undefined) await this.#decisions.pass();
     if (this.store !== null) await this.#barrier.pass();
     return this.store;
+  }
+
+  async #decided(end: Offset): Promise<void> {
+    const { clock, isDecided } = this.#deps;
+    const giveUpAtMs = clock.nowMs() + DECIDE_MS_MAX;
+    while (isDecided?.(end) === false && !this.#isStopping && clock.nowMs() < giveUpAtMs) {
+      await clock.sleep(LOOK_AGAIN_MS);
+    }
   }
 
   /** An event that this partition is the home of, as it was received; null: the inbox has none of this id. @throws as `upToDate` */

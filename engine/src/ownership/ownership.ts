@@ -78,6 +78,10 @@ export class Ownership implements HistorySources {
   taskOf(partition: number): OwnedTask | null {
     return this.#seats[partition]?.task ?? null;
   }
+  /** As of the seat; false where the partition is not ours. @throws TransientError while it is being taken over */
+  hasSettled(partition: number, before: number): boolean {
+    return this.#seats[partition]?.hasSettled(before) ?? false;
+  }
   /** Its `store` throws TransientError while look-ups cannot be answered. */
   historyOf(partition: number): HistorySource | null {
     return this.#seats[partition]?.history ?? null;

@@ -21,7 +21,10 @@ import type { PartitionTask } from "../partition/index.js";
 import type { Turns } from "./turns.js";
 
 /** As much of a partition task, and of a history tailer, as is asked here. */
-export type OwnedTask = Pick<PartitionTask, "status" | "failure" | "closed" | "start" | "stop" | "time" | "runState">;
+export type OwnedTask = Pick<
+  PartitionTask,
+  "status" | "failure" | "closed" | "start" | "stop" | "time" | "hasSettled" | "runState"
+>;
 export type OwnedHistory = Pick<
   HistoryTailer,
   "store" | "upToDate" | "event" | "isCaughtUp" | "failure" | "start" | "stop"
@@ -122,6 +125,20 @@ export class Seat {
     if (trouble !== null) problems.push(`history ${partition}: ${trouble.message}`);
     else if (this.#history?.isCaughtUp !== true) problems.push(`history ${partition}: is being read`);
     return problems;
+  }
+
+  /**
+   * Are all inbox records before this offset decided, and what came of them told to the history? Of a partition on which
+   * nobody works: yes, there will be no more.
+   * @throws TransientError while it is being taken over
+   */
+  hasSettled(before: number): boolean {
+    const { partition } = this.#deps;
+    const { status } = this.reading();
+    if (!this.#isOurs || status === "starting") {
+      throw new TransientError(`partition ${partition} is being taken over; try again`, { partition });
+    }
+    return status === "failed" || (this.#task?.hasSettled(before) ?? false);
   }
 
   reading(): PartitionReading {

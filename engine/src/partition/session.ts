@@ -132,6 +132,12 @@ export class Session {
     }
   }
 
+  /** Are all records before this offset applied, and all that they caused in the logs? */
+  hasSettled(before: number): boolean {
+    const lowest = this.#sender.lowestUnacked();
+    return this.#processor.nextOffset >= before && (lowest === null || lowest.offset >= before);
+  }
+
   time(): PartitionTime {
     const { instant, nextOffset } = this.#processor;
     return { ...instant, processedOffset: nextOffset - 1 };

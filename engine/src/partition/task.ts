@@ -80,6 +80,11 @@ export class PartitionTask {
     return this.#session.runState(runId, invocation);
   }
 
+  /** Are all records before this offset applied, and all that they caused in the logs? */
+  hasSettled(before: number): boolean {
+    return this.#session?.hasSettled(before) ?? false;
+  }
+
   time(): PartitionTime {
     return this.#session?.time() ?? NEVER_STARTED;
   }

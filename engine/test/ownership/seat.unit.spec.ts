@@ -39,6 +39,9 @@ class FakeTask implements OwnedTask {
     this.#started.reject(failure ?? new Error("stopped"));
     this.#closed.resolve();
   }
+  hasSettled(before: number): boolean {
+    return this.processedOffset >= before - 1;
+  }
   time(): { rawMs: number; advanceMs: number; processedOffset: number } {
     return { rawMs: 0, advanceMs: 7, processedOffset: this.processedOffset };
   }
@@ -163,6 +166,20 @@ describe("a seat", () => {
       { level: "info", fields: { partition: 0, stalledMs: 2_505 }, message: "partition taken over" },
     ]);
     expect(meter.seen).toEqual([["eddy_takeover_seconds", 2.505]]);
+  });
+
+  it("says what is decided while it runs, nothing while it takes over, and that no more comes once it has failed", async () => {
+    seat.assign();
+    await until("a task", () => tasks.length === 1);
+    expect(() => seat.hasSettled(0)).toThrow(TransientError);
+    await running();
+    task().processedOffset = 4;
+    expect([seat.hasSettled(5), seat.hasSettled(6)]).toEqual([true, false]);
+    task().end(new Error("a bug"));
+    await until("failed", () => seat.reading().status === "failed");
+    expect(seat.hasSettled(6)).toBe(true);
+    seat.lose();
+    expect(() => seat.hasSettled(0)).toThrow(TransientError);
   });
 
   it("counts from the assignment where nothing waited, and says nothing where partitions never move", async () => {
