@@ -5,6 +5,7 @@
 import {
   anchorPathOf,
   anchorValueOf,
+  BROKER_SKEW_MS,
   functionIdOf,
   ID_BUCKET_MS,
   ID_PATH,
@@ -64,7 +65,7 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   model.events.push(event);
   if (origin === null && record.home === model.where.partition) repeat(model, event, record);
   const isFresh = (path: string, value: string): boolean => fresh.has(pairOf(record, path, value));
-  cancelRuns(model, event, isFresh, origin !== null);
+  cancelRuns(model, event, isFresh, lastOlderMs(record));
   resolveWaits(model, event, isFresh);
   for (const candidate of candidates) {
     const { base, partition } = candidate;
@@ -132,11 +133,17 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
 
 type IsFresh = (path: string, value: string) => boolean;
 
-function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, isLate: boolean): void {
+/** The latest start of a run that counts as older than the event: its place in the log says it, unless it comes late. */
+function lastOlderMs({ origin }: EventRecord): number {
+  if (origin === null) return Infinity;
+  return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
+}
+
+function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, upToMs: number): void {
   const hits = (rule: Rule, given: unknown, startedAtMs: number): boolean =>
     isFresh(rule.path, rule.value) &&
     event.atMs < rule.expiresAtMs &&
-    (!isLate || startedAtMs <= event.atMs) &&
+    startedAtMs <= upToMs &&
     matches(rule, rule.value, given, event);
   for (const run of [...model.runs.values()]) {
     if (run.trigger.id === event.id && run.trigger.name === event.name) continue;
@@ -239,7 +246,11 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
     ...{ runId: runIdAt(base, event.offset), base, functionId, app: app.app, fn, trigger: event },
     rules: rules.map((d) => ({ ...d.listening, value: d.value, expiresAtMs: d.expiresAtMs ?? Infinity })),
     foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
-    listens: new Set(declared.filter((d) => !isRule(d)).map((d) => keyOf(d.listening, d.value))),
+    listens: new Map(
+      declared.flatMap((d) =>
+        isRule(d) ? [] : [[keyOf(d.listening, d.value), { sinceOffset: event.offset, past: [] }]],
+      ),
+    ),
     sinceTrigger: new Set(declared.filter((d) => d.isSinceTrigger).map((d) => keyOf(d.listening, d.value))),
     ...{ startedAtMs: event.atMs, mark: { offset: event.offset, atMs: event.atMs }, laterMark: null },
     ...{ memo: new Map(), settledAt: new Map(), endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
@@ -249,9 +260,29 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
   model.runs.set(run.runId, run);
   const dueAtMs = Math.max(model.nowMs, record.tsMs);
   model.record(run, { kind: "runStarted", eventId: event.id, eventName: event.name, dueAtMs });
+  const younger = overtakenBy(model, run, lastOlderMs(record));
+  if (younger !== undefined) {
+    const { id: eventId, name } = younger.trigger;
+    return model.end(run, { kind: "runCancelled", eventId, reason: `event ${name}` });
+  }
   if (record.version < app.version) tellRules(model, run, declared);
   if (dueAtMs > model.nowMs) run.pending.push({ kind: "start", no: run.pendingNo++, dueAtMs });
   else model.dispatch(run, "start");
+}
+
+/** A repeat may come after what would have cancelled the run that it starts: then that has happened (G4). */
+function overtakenBy(model: PartitionModel, run: ModelRun, upToMs: number): ModelRun | undefined {
+  const others = [...model.runs.values()].filter(
+    (other) => other !== run && other.functionId === run.functionId && other.startedAtMs > upToMs,
+  );
+  return run.rules
+    .flatMap((rule) =>
+      others.filter(
+        ({ trigger, startedAtMs }) =>
+          startedAtMs < rule.expiresAtMs && matches(rule, rule.value, run.trigger.body, trigger),
+      ),
+    )
+    .at(0);
 }
 
 /** Its sender may not have known that the trigger must go where these rules are. */

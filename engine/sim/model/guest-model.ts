@@ -6,7 +6,7 @@ import { givenOf, keyOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
 import { pastEventsOf } from "./registration-model.js";
 import type { Guest, GuestRule, GuestWait, ModelEvent } from "./run.js";
-import { earlierEvent, giveEvent, tellWait } from "./wait-model.js";
+import { earlierEvent, giveEvent, hearAt, lateHearing, tellWait } from "./wait-model.js";
 
 /** What the trigger's own copy says of a run that listens here. */
 export interface Welcome {
@@ -25,11 +25,12 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
   const known = model.guests.get(base);
   const guest: Guest = known ?? {
     ...{ base, runId: null, trigger: event, fromOffset: offset, heardAt: offset, startedAtMs: event.atMs },
-    ...{ taken: new Set(), listens: new Set(), rules: [], waits: [] },
+    ...{ taken: new Set(), listens: new Map(), rules: [], waits: [] },
   };
   guest.heardAt = offset;
   for (const { listening, value, expiresAtMs } of here) {
-    if (expiresAtMs === undefined) guest.listens.add(keyOf(listening, value));
+    if (expiresAtMs === undefined)
+      hearAt(guest.listens, keyOf(listening, value), () => ({ sinceOffset: offset, past: [] }));
     else guest.rules.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
   }
   model.guests.set(base, guest);
@@ -101,7 +102,7 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
   const { base, runId, trigger, startedAtMs, taken, wait, rules } = told;
   const guest: Guest = model.guests.get(base) ?? {
     ...{ base, runId, trigger, fromOffset: -1, heardAt: -1, startedAtMs },
-    ...{ taken: new Set(), listens: new Set(), rules: [], waits: [] },
+    ...{ taken: new Set(), listens: new Map(), rules: [], waits: [] },
   };
   model.guests.set(base, guest);
   guest.runId = runId;
@@ -131,12 +132,10 @@ function earlierHit(model: PartitionModel, guest: Guest, rule: GuestRule): Model
 function openWait(model: PartitionModel, guest: Guest, told: NonNullable<InboxRecordOf<"listen">["wait"]>): void {
   const { listening, value, given } = read(told);
   const { no, deadlineMs, fromMs } = told;
-  const key = keyOf(listening, value);
-  const isLate = !guest.listens.has(key);
-  guest.listens.add(key);
   const { trigger, taken } = guest;
   const from = { offset: guest.fromOffset, atMs: fromMs };
-  const event = earlierEvent(model, { listening, value, given, trigger, taken, from, deadlineMs, isLate });
+  const hearing = hearAt(guest.listens, keyOf(listening, value), () => lateHearing(model, fromMs));
+  const event = earlierEvent(model, { listening, value, given, trigger, taken, from, deadlineMs, hearing });
   if (event !== undefined) return answerResolved(model, guest, { no }, { event, fromLookback: true });
   // Late as it may be: what is due comes before the next record, not with this one.
   const dueAtMs = Math.max(deadlineMs, model.nowMs + 1);

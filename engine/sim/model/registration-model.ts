@@ -139,10 +139,17 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
   return before.slice(before.findLastIndex(({ rawMs }) => rawMs < fromMs) + 1);
 }
 
-/** Of those the events that had an effect. */
+/** Events among them, the first record of each: the log does not tell what was dropped as a repeated send. */
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
-  const first = pastOf(model, sinceMs)[0]?.offset ?? Infinity;
-  return model.events.filter(({ offset }) => offset >= first && offset < model.offset);
+  const found = new Map<string, ModelEvent>();
+  for (const { offset, rawMs, atMs, record } of pastOf(model, sinceMs)) {
+    if (record?.kind !== "event") continue;
+    const { id, name, payload, values, origin } = record;
+    const key = `${name}\n${id}`;
+    const body = parsedJson(payload);
+    if (!found.has(key)) found.set(key, { offset, rawMs, atMs: origin?.atMs ?? atMs, id, name, body, payload, values });
+  }
+  return [...found.values()];
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

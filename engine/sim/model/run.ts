@@ -76,6 +76,14 @@ export type Pending =
       isDue: boolean;
     };
 
+/** What somebody who listens at a key has heard there. */
+export interface Hearing {
+  /** Since this record. */
+  readonly sinceOffset: number;
+  /** What the log read again gave to one who came late. */
+  readonly past: readonly ModelEvent[];
+}
+
 export interface Rule extends Listening {
   readonly value: string;
   /** Infinity: as long as the run. */
@@ -94,8 +102,8 @@ export interface ModelRun {
   readonly rules: readonly Rule[];
   /** Other partitions where it listens; the offset there of the last trigger copy that was announced, or -1. */
   readonly foreign: Map<number, number>;
-  /** Route keys, of any partition, at which it waits or may have waited. */
-  readonly listens: Set<string>;
+  /** By route key: where it waits or may wait. */
+  readonly listens: Map<string, Hearing>;
   /** Those of them that are declared with `since: trigger`. */
   readonly sinceTrigger: ReadonlySet<string>;
   /** Events before it are not eligible for the next wait. */
@@ -150,7 +158,7 @@ export interface Guest {
   heardAt: number;
   startedAtMs: number;
   readonly taken: Set<string>;
-  readonly listens: Set<string>;
+  readonly listens: Map<string, Hearing>;
   rules: GuestRule[];
   waits: GuestWait[];
 }

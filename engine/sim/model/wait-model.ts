@@ -3,7 +3,7 @@ import { BROKER_SKEW_MS, functionIdOf, partitionOf, type StepOp } from "@eddy/sc
 import { givenOf, keyOf, listeningOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
 import { declares, pastEventsOf } from "./registration-model.js";
-import type { ForeignWaitPending, From, ModelEvent, ModelMark, ModelRun } from "./run.js";
+import type { ForeignWaitPending, From, Hearing, ModelEvent, ModelMark, ModelRun } from "./run.js";
 
 type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
 
@@ -48,9 +48,6 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
     run.pending.push({ kind: "wait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening, value, from });
     return;
   }
-  const key = keyOf(listening, value);
-  const isKnown = run.listens.has(key);
-  run.listens.add(key);
   learn(model, run, listening, from);
   const partition = partitionOf(value, model.where.partitions);
   if (op.since === "trigger" && !mayLookBack(model, run, listening, value)) {
@@ -66,9 +63,9 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
     run.pending.push(wait);
     return tellWait(model, run, wait);
   }
+  const hearing = hearAt(run.listens, keyOf(listening, value), () => lateHearing(model, after(run.mark).atMs));
   const earlier = earlierEvent(model, {
-    ...{ listening, value, given: run.trigger.body, trigger: run.trigger, taken: run.taken, from, deadlineMs },
-    isLate: !isKnown,
+    ...{ listening, value, given: run.trigger.body, trigger: run.trigger, taken: run.taken, from, deadlineMs, hearing },
   });
   if (earlier !== undefined) return giveEvent(model, run, { stepId, event: earlier, fromLookback: true });
   run.pendingNo += 1;
@@ -130,14 +127,24 @@ interface Looking {
   readonly taken: ReadonlySet<string>;
   readonly from: From;
   readonly deadlineMs: number;
-  /** Nobody listened there for the run before: then the log is read again, which is bounded. */
-  readonly isLate: boolean;
+  readonly hearing: Hearing;
+}
+
+/** What is heard at the key; who comes late hears the past of it first. */
+export function hearAt(listens: Map<string, Hearing>, key: string, late: () => Hearing): Hearing {
+  const hearing = listens.get(key) ?? late();
+  listens.set(key, hearing);
+  return hearing;
+}
+
+export function lateHearing(model: PartitionModel, sinceMs: number): Hearing {
+  return { sinceOffset: model.offset, past: pastEventsOf(model, sinceMs) };
 }
 
 /** Lookback by definition: the first event from there on that matches and that this run has not had. */
 export function earlierEvent(model: PartitionModel, looking: Looking): ModelEvent | undefined {
-  const { listening, value, given, trigger, taken, from, deadlineMs, isLate } = looking;
-  return (isLate ? pastEventsOf(model, from.atMs) : model.events).find(
+  const { listening, value, given, trigger, taken, from, deadlineMs, hearing } = looking;
+  return [...hearing.past, ...model.events.filter(({ offset }) => offset >= hearing.sinceOffset)].find(
     (event) =>
       event.offset > from.offset &&
       event.atMs >= from.atMs &&
