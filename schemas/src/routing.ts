@@ -59,6 +59,11 @@ const RUN_ID = /^[0-9a-f]{3}[0-9a-v]{26}[0-9a-z]{1,11}$/;
 export function isRunId(text: string): boolean {
   return RUN_ID.test(text);
 }
+const RUN_BASE = /^[0-9a-f]{3}[0-9a-v]{26}$/;
+/** Has the text the form of a base? Then `shardOfRun` can be asked. */
+export function isRunBase(text: string): boolean {
+  return RUN_BASE.test(text);
+}
 /** Any text is a run id to those who ask; the base of one that is none belongs to no run. */
 export function baseOfRun(runId: string): string {
   return runId.slice(0, RUN_BASE_CHARS);

@@ -3,7 +3,7 @@ import type { Source } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Decision } from "./decision.js";
 import { Draft } from "./draft.js";
-import { sourceOf, type Input, type Moment } from "./inputs.js";
+import { isMisdirected, sourceOf, type Input, type Moment } from "./inputs.js";
 import { onListen, onUnlisten } from "./foreign/guest.js";
 import { onAnnounced, onAnswer } from "./foreign/host.js";
 import { onEvent } from "./match/event.js";
@@ -18,6 +18,10 @@ import { onTimerDue } from "./timer/due.js";
 
 export function decide(view: RowView, input: Input, moment: Moment): Decision {
   const draft = new Draft(view, moment);
+  if (isMisdirected(input, moment)) {
+    draft.reject("MISDIRECTED", `a ${input.kind} that no partition sends to partition ${moment.partition}`);
+    return draft;
+  }
   const source = sourceOf(input);
   if (source === null || takeOnce(draft, source)) handle(draft, input);
   return draft;

@@ -24,6 +24,7 @@ export interface Rejection {
     | "STALE_REGISTRATION"
     | "REPEATED_RECORD"
     | "NOT_INBOX_ZERO"
+    | "MISDIRECTED"
     | "REGISTRY_FULL";
   readonly detail: string;
 }

@@ -24,6 +24,10 @@ export function onSettleDue(draft: Draft, version: number): void {
   for (let to = 0; to < partitions; to++) draft.append(to, (source) => ({ kind: "settled", version, source }));
 }
 
-export function onSettled(draft: Draft, { version }: InboxRecordOf<"settled">): void {
+export function onSettled(draft: Draft, { version, source }: InboxRecordOf<"settled">): void {
+  const isOpen = draft.partitionRow().settling.some((entry) => entry.version === version);
+  if (!isOpen && version <= draft.functions().version) {
+    return draft.reject("STALE_REGISTRATION", `partition ${source.partition} has settled ${version} once more`);
+  }
   draft.emit({ kind: "SettledHeard", version, partitions: draft.moment.partitions });
 }
