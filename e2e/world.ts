@@ -24,9 +24,10 @@ type EventToSend = Parameters<Eddy["send"]>[0];
 const PARTITIONS = 4;
 /** Two engines and two workers share this process with their test, and a busy machine with the brokers. In ms. */
 const KAFKA_PATIENCE_MS = 45_000;
-/** Of senders on Kafka: short, so that no test waits for what only has to be longer than a send takes. */
+/** Short, so that no test waits for what only has to be longer than a send takes. */
 const SENDER_SETTLE_MS = 300;
-const APP = "shop";
+export const APP = "shop";
+const LOOK_UPS_AT_ONCE = 50;
 
 export interface TimelineEntry {
   readonly kind: string;
@@ -61,6 +62,7 @@ export class World {
   readonly #senders: readonly Eddy[];
   readonly #nextSender: () => Eddy;
   readonly #nextSite: () => Site;
+  readonly #nextWay: () => WorkersWay;
   readonly #workers: Worker[] = [];
 
   private constructor(
@@ -77,6 +79,7 @@ export class World {
     this.client = this.#senders[0] as Eddy;
     this.#nextSender = round(this.#senders);
     this.#nextSite = round(sites);
+    this.#nextWay = round(this.#ways());
   }
 
   /** @param more engine options */
@@ -91,15 +94,34 @@ export class World {
 
   /** Connects a worker by each way that this world has. */
   async work(functions: Functions, more: Partial<ConnectOptions> = {}): Promise<void> {
-    const apps = [{ client: this.client, functions }];
-    const last = this.#sites.at(-1) as Site;
-    const ways: Partial<ConnectOptions>[] = [{ baseUrl: last.engine.url }];
-    if (this.#kafka !== null) ways.push({ kafka: this.#kafka });
-    const connecting = ways.map((way) => connect({ apps, handleShutdownSignals: false, ...way, ...more }));
+    await this.#connectAll(this.#ways().map((way) => ({ ...way, app: APP, functions, more })));
+  }
+  /** Connects all of these at the same time, each by the next way. The apps may be the same. */
+  async workAtOnce(workers: readonly { readonly app: string; readonly functions: Functions }[]): Promise<void> {
+    await this.#connectAll(workers.map((worker) => ({ ...this.#nextWay(), ...worker, more: {} })));
+  }
+  async #connectAll(wanted: readonly (WorkersWay & WantedWorker)[]): Promise<void> {
+    const connecting = wanted.map(async ({ sends, connects, app, functions, more }) => {
+      const client = new Eddy({ id: app, ...sends });
+      const worker = await connect({
+        apps: [{ client, functions }],
+        handleShutdownSignals: false,
+        ...connects,
+        ...more,
+      });
+      this.#workers.push(worker);
+    });
     for (const connected of await Promise.allSettled(connecting)) {
       if (connected.status === "rejected") throw connected.reason as Error;
-      this.#workers.push(connected.value);
     }
+  }
+  /** What the steps of a worker send goes the same way as its work, but past another engine. */
+  #ways(): readonly WorkersWay[] {
+    const [first, last] = [this.#sites[0], this.#sites.at(-1)] as [Site, Site];
+    const byGateway = { sends: { baseUrl: first.engine.url }, connects: { baseUrl: last.engine.url } };
+    return this.#kafka === null
+      ? [byGateway]
+      : [byGateway, { sends: { kafka: this.#kafka }, connects: { kafka: this.#kafka } }];
   }
 
   /**
@@ -166,6 +188,31 @@ export class World {
     };
     return this.until(`the run of event ${eventId} ends`, probe);
   }
+  /**
+   * The runs that these events started, one each, once all have ended.
+   * @param everyRound before each look at those that have not
+   */
+  async allEnded(eventIds: readonly string[], everyRound?: () => Promise<unknown>): Promise<Map<string, RunSummary>> {
+    const ended = new Map<string, RunSummary>();
+    const open = (): string[] => eventIds.filter((id) => !ended.has(id));
+    const look = async (id: string): Promise<void> => {
+      const runs = await this.runsOf(id);
+      if (runs.length > 1) throw new Error(`the event ${id} started ${runs.length} runs`);
+      if (runs[0] !== undefined && runs[0].status !== "Running") ended.set(id, runs[0]);
+    };
+    const probe = async (): Promise<true | null> => {
+      await everyRound?.();
+      const ids = open();
+      for (let i = 0; i < ids.length; i += LOOK_UPS_AT_ONCE) {
+        await Promise.all(ids.slice(i, i + LOOK_UPS_AT_ONCE).map(look));
+      }
+      return open().length === 0 || null;
+    };
+    await this.until("all runs have ended", probe).catch((cause: unknown) => {
+      throw new Error(`these events' runs have not ended: ${open().slice(0, 20).join(" ")}`, { cause });
+    });
+    return ended;
+  }
   async timeline(runId: string): Promise<TimelineEntry[]> {
     return (await this.get<{ data: TimelineEntry[] }>(`/v1/runs/${runId}/timeline`)).data;
   }
@@ -192,6 +239,17 @@ export function uniqueNamespace(): string {
   return `t${randomUUID().slice(0, 8)}`;
 }
 
+type Way = Pick<ConnectOptions, "baseUrl" | "kafka">;
+interface WorkersWay {
+  readonly sends: Way;
+  readonly connects: Way;
+}
+interface WantedWorker {
+  readonly app: string;
+  readonly functions: Functions;
+  readonly more: Partial<ConnectOptions>;
+}
+
 interface Place {
   readonly dataDir: string;
   readonly port: number;
@@ -200,8 +258,9 @@ interface Place {
 
 function openEngine(kind: WorldKind, place: Place, more: Record<string, unknown>): Promise<Engine> {
   const { dataDir, port, kafka } = place;
-  const options = { port, partitions: PARTITIONS, dataDir, logLevel: "silent", ...more };
+  const own = { port, partitions: PARTITIONS, dataDir, logLevel: "silent", senderSettle: SENDER_SETTLE_MS };
+  const options = { ...own, ...more };
   if (kafka === null) return startEngine(readEngineConfig({ ...options, inMemory: kind === "memory" }, {}));
-  const onKafka = { senderSettle: SENDER_SETTLE_MS, ...options, ...kafka, dev: true, host: "127.0.0.1" };
+  const onKafka = { ...options, ...kafka, dev: true, host: "127.0.0.1" };
   return startEngine(readKafkaConfig({ options: onKafka, environment: {} }));
 }
