@@ -56,6 +56,7 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
       "anchor",
       "startedOffset",
       "startedAtMs",
+      "beganOffset",
       "mark",
       "laterMark",
       "retries",

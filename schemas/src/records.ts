@@ -1,5 +1,6 @@
 /** Inbox record kinds: everything that a partition task consumes. New kinds are added at the end, never renumbered. */
 import { z } from "zod";
+import { conditionText } from "./condition-text.js";
 import { appConfig, learnedWait, registeredApp } from "./function-config.js";
 import { LIMITS } from "./limits.js";
 import { errorShape, stepReport } from "./steps.js";
@@ -26,6 +27,8 @@ const count = z.number().int().min(0);
 const eventId = z.string().max(LIMITS.eventIdCharsMax);
 const name = z.string().max(LIMITS.eventNameCharsMax);
 const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+/** A timer may hang on it: whole ms of stream time. */
+const pointMs = count.max(8_640_000_000_000_000);
 /** A run without its generation (see `runBaseOf`). */
 const base = z.string().max(LIMITS.runIdCharsMax);
 
@@ -35,6 +38,11 @@ const base = z.string().max(LIMITS.runIdCharsMax);
  */
 export const eventOrigin = z.strictObject({
   as: z.enum(["repeat", "offer"]),
+  /**
+   * Its sender did not know all routes, and may not have written a copy here: then the time of the first copy counts, not the
+   * place in this log. True for offers.
+   */
+  isStale: z.boolean(),
   /** Stream time of the copy that it stems from. */
   atMs: z.number(),
   source: sourceShape,
@@ -45,7 +53,7 @@ const eventFields = {
   idFrom: z.enum(["user", "generated"]),
   name,
   /** The event's own `ts`, in ms; a future one delays the runs it starts. */
-  tsMs: z.number(),
+  tsMs: pointMs,
   values: matchValues,
   payload: eventPayload,
   /** Every registration up to this one was in force on every partition when the sender wrote. */
@@ -61,10 +69,10 @@ const foreignWait = z.strictObject({
   path: z.string(),
   value: z.string(),
   /** CEL that is left to ask, and the part of the triggering event that it reads, as JSON. */
-  if: z.string().nullable(),
+  if: conditionText("listen").nullable(),
   given: bytes.nullable(),
   /** Stream time: an event at or after it is too late. */
-  deadlineMs: z.number(),
+  deadlineMs: pointMs,
   /** Events before this are not eligible, in stream time; what clocks of brokers may differ by is taken off already. */
   fromMs: z.number(),
 });
@@ -75,7 +83,7 @@ const foreignRule = z.strictObject({
   event: name,
   path: z.string(),
   value: z.string(),
-  if: z.string().nullable(),
+  if: conditionText("listen").nullable(),
   given: bytes.nullable(),
   /** Stream time, exclusive; null: as long as the run. */
   expiresAtMs: z.number().nullable(),
@@ -189,7 +197,7 @@ export const inboxRecord = z.discriminatedUnion("kind", [
     base,
     /** Offset of the trigger's copy there. */
     at: count,
-    event: z.strictObject({ ...eventFields, atMs: z.number() }).nullable(),
+    event: z.strictObject({ ...eventFields, atMs: z.number(), isStale: z.boolean() }).nullable(),
     source: sourceShape,
   }),
   /** To inbox 0: a run waits for what its function has not declared. */

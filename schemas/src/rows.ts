@@ -21,6 +21,8 @@ export const pendingItem = z.discriminatedUnion("kind", [
     /** When it is looked at: its deadline, or later while events of its route may still be under way. */
     dueAtMs: ms,
     deadlineMs: ms,
+    /** Events before this are not eligible. */
+    fromMs: ms,
     stepId: z.string(),
     event: z.string(),
     path: z.string(),
@@ -89,7 +91,9 @@ export const runRow = z.strictObject({
   event: z.strictObject({ id: z.string(), name: z.string(), values: matchValues, payload: bytes }),
   anchor: z.string(),
   startedOffset: count,
+  /** When its trigger came, and where: events after that are for it. -1: a late repeat started it, the time alone tells. */
   startedAtMs: ms,
+  beganOffset: z.number().int(),
   mark,
   /** Where the mark goes once the run only waits: what runs until then may have caused events that it will wait for. */
   laterMark: mark.nullable(),
@@ -141,6 +145,7 @@ export const guestRow = z.strictObject({
       path: z.string(),
       if: z.string().nullable(),
       given: bytes.nullable(),
+      fromMs: ms,
       deadlineMs: ms,
       dueAtMs: ms,
     }),

@@ -14,9 +14,9 @@ import {
 import { functionsOf, partitionRowOf } from "./draft.js";
 import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
-import { beginningFor, listenerKey, type Beginning } from "./match/listeners.js";
+import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
 import { pastRange } from "./match/lookback.js";
-import { eventPlanOf, type EventRecord } from "./route/event-plan.js";
+import { eventPlanOf, isLateStart, timeOfEvent, type Candidate, type EventRecord } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
 import { listensAt } from "./run/lifecycle.js";
@@ -170,7 +170,23 @@ function planEvent(plan: Plan, event: EventRecord): void {
     plan.ending(guestKey(base));
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
+  if (isLateStart(event))
+    for (const run of [...candidates, ...guests]) if (planLateStart(plan, event, run)) endings = true;
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
+}
+
+/** What comes late looks for what has happened since; runs that began since may end it. @returns whether runs may end. */
+function planLateStart(plan: Plan, event: EventRecord, { declared }: Candidate): boolean {
+  const { view, moment } = plan;
+  const from = beginningOf({ offset: -1, atMs: timeOfEvent(event, moment) });
+  const since = { offset: -1, atMs: timeOfEvent(event, moment) };
+  let endings = false;
+  for (const { purpose, routeKey, event: name, partition } of declared) {
+    if (partition !== moment.partition) continue;
+    plan.past(pastRange(view, moment, name, purpose === "wait" ? from : since));
+    if (purpose === "cancel" && planListeners(plan, event, routeKey)) endings = true;
+  }
+  return endings;
 }
 
 /** @returns whether the event may end runs that listen here. */

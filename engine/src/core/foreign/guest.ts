@@ -13,10 +13,10 @@ import {
   type Rule,
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import { givenFor, isMet } from "../match/condition.js";
-import { guestListener, livesAt, type Beginning } from "../match/listeners.js";
-import { findKept, keepPast, overflowOf, pastAt } from "../match/lookback.js";
-import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
+import { givenFor } from "../match/condition.js";
+import { beginningOf, guestListener, type Beginning } from "../match/listeners.js";
+import { cancelledBefore, findKept, keepPast, overflowOf, type LateKey } from "../match/lookback.js";
+import { isLateStart, timeOfEvent, type Candidate, type Declared, type EventRecord } from "../route/event-plan.js";
 import { expiryOf } from "../run/expiry.js";
 import { openSubscription } from "../run/subscribe.js";
 import { isSettled } from "../route/settle.js";
@@ -28,26 +28,34 @@ import { answer } from "./answer.js";
 export function hearTrigger(draft: Draft, guest: Candidate & { readonly partition: number }, event: EventRecord): void {
   const { base, declared } = guest;
   const { offset, nowMs, partition } = draft.moment;
-  const rulesAt = new Map(declared.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, nowMs)]));
+  const isLate = isLateStart(event);
+  const startedAtMs = timeOfEvent(event, draft.moment);
+  const rulesAt = new Map(declared.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
   if (draft.get(guestKey(base)) === null) {
-    arrive(draft, { base, runId: null, trigger: event, fromOffset: offset, heardAt: offset, startedAtMs: nowMs });
+    const fromOffset = isLate ? -1 : offset;
+    arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
   } else {
     draft.emit({ kind: "GuestHeard", base, at: offset, rules: rulesAt });
   }
   for (const listen of declared) {
-    const rules = rulesAt.get(listen.routeKey) ?? [];
-    const problem = listenFor(draft, base, { ...listen, rules: listen.purpose === "cancel" ? rules : [] });
+    const rules = listen.purpose === "cancel" ? (rulesAt.get(listen.routeKey) ?? []) : [];
+    const wasListening = isListening(draft, base, listen.purpose, listen.routeKey);
+    const problem = listenFor(draft, base, { ...listen, rules });
     if (problem !== null) return endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
+    if (!isLate || wasListening) continue;
+    if (listen.purpose === "wait") keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
+    else if (wasCancelled(draft, base, listen, rules)) return;
   }
   // Where neither of the two is the event's home, nothing else makes sure that the run's partition has it before this.
   const goesAlong = event.home !== partition && event.home !== guest.partition;
   const { kind: _, origin, ...fields } = event;
   const atMs = origin?.atMs ?? nowMs;
+  const isStale = origin?.isStale ?? false;
   draft.append(guest.partition, (source) => ({
     kind: "announced",
     base,
     at: offset,
-    event: goesAlong ? { ...fields, atMs } : null,
+    event: goesAlong ? { ...fields, atMs, isStale } : null,
     source,
   }));
 }
@@ -120,17 +128,16 @@ function addRule(draft: Draft, base: string, { event, path, value, ...rule }: Fo
     endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
     return false;
   }
+  return !wasCancelled(draft, base, { event, path, value, routeKey }, [rule]);
+}
+
+/** It has begun to listen late: something in between may have ended it. */
+function wasCancelled(draft: Draft, base: string, key: LateKey, rules: readonly Rule[]): boolean {
   const { startedAtMs, trigger } = draft.guest(base);
-  const hit = pastAt(draft, { event, path, value, routeKey }, { offset: -1, atMs: startedAtMs }).find(
-    (past) =>
-      past.atMs > startedAtMs &&
-      !(past.eventId === trigger.id && event === trigger.name) &&
-      livesAt(rule, past.atMs) &&
-      isMet({ if: rule.if, trigger: rule.given }, past.payload),
-  );
-  if (hit === undefined) return true;
-  endGuest(draft, draft.guest(base), { kind: "cancelled", eventId: hit.eventId, eventName: event });
-  return false;
+  const hit = cancelledBefore(draft, key, { trigger, startedAtMs, rules, payload: null });
+  if (hit === null) return false;
+  endGuest(draft, draft.guest(base), { kind: "cancelled", eventId: hit.eventId, eventName: key.event });
+  return true;
 }
 
 function openWait(draft: Draft, base: string, wait: ForeignWait): void {
@@ -152,12 +159,12 @@ function openWait(draft: Draft, base: string, wait: ForeignWait): void {
     draft.emit({ kind: "GuestTook", base, eventId });
     return answer(draft, draft.guest(base), { kind: "resolved", no, eventId, payload, atMs, fromLookback: true });
   }
-  const { if: condition, given } = wait;
+  const { if: condition, given, fromMs } = wait;
   const dueAtMs = Math.max(deadlineMs, draft.moment.nowMs + 1);
   draft.emit({
     kind: "GuestWaitOpened",
     base,
-    wait: { no, routeKey, event, path, if: condition, given, deadlineMs, dueAtMs },
+    wait: { no, routeKey, event, path, if: condition, given, fromMs, deadlineMs, dueAtMs },
   });
 }
 

@@ -29,7 +29,7 @@ export function tellRules(draft: Draft, run: Row<"run">, foreign: readonly Decla
         declared.map(({ if: condition, timeout }) => ({
           ...{ event, path, value, if: condition },
           given: givenFor(condition, run.event.payload),
-          expiresAtMs: expiryOf(timeout, draft.moment.nowMs),
+          expiresAtMs: expiryOf(timeout, run.startedAtMs),
         })),
       );
     tell(draft, run, to, null, rules);

@@ -6,7 +6,7 @@ import { ID_WINDOW_MS } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import { eventPlanOf, lastOlderMs, type EventPlan, type EventRecord } from "../route/event-plan.js";
+import { eventPlanOf, lastOlderMs, timeOfEvent, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
@@ -30,7 +30,7 @@ interface Incoming {
   readonly record: EventRecord;
   readonly name: string;
   readonly eventId: string;
-  /** Stream time: of the first copy, where this is a repeat or an offer. */
+  /** Stream time: of the first copy, where its sender did not write one here. */
   readonly atMs: number;
   /** It cancels runs that began up to then. */
   readonly cancelsUpToMs: number;
@@ -48,7 +48,7 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
   const cancelsUpToMs = lastOlderMs(record);
-  const event = { record, name, eventId, atMs: origin?.atMs ?? draft.moment.nowMs, cancelsUpToMs };
+  const event = { record, name, eventId, atMs: timeOfEvent(record, draft.moment), cancelsUpToMs };
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, nowMs: draft.moment.nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
@@ -64,12 +64,13 @@ export function onEvent(draft: Draft, record: EventRecord): void {
 /** The sender may have died between its copies, or have known fewer routes. */
 function repeat(draft: Draft, record: EventRecord, { others, values }: EventPlan): void {
   const { version } = draft.functions();
+  const isStale = record.version < version;
   for (const to of others) {
     draft.append(to, (source) => ({
       ...record,
       values: values.map(([path, value]) => [path, value]),
       version: Math.max(version, record.version),
-      origin: { as: "repeat", atMs: draft.moment.nowMs, source },
+      origin: { as: "repeat", isStale, atMs: draft.moment.nowMs, source },
     }));
   }
 }
@@ -119,7 +120,7 @@ function resolveWaits(draft: Draft, event: Incoming, routeKey: string): void {
 }
 
 function takes(listener: LiveListener, wait: LocalWait | GuestWait, event: Incoming, routeKey: string): boolean {
-  if (wait.routeKey !== routeKey || event.atMs >= wait.deadlineMs) return false;
+  if (wait.routeKey !== routeKey || event.atMs < wait.fromMs || event.atMs >= wait.deadlineMs) return false;
   const given = "given" in wait ? wait.given : null;
   return isMet({ if: wait.if, trigger: triggerFor(listener, given) }, event.record.payload);
 }

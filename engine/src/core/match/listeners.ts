@@ -100,8 +100,13 @@ export function beginningOf({ offset, atMs }: { readonly offset: number; readonl
   return { offset, atMs: atMs - BROKER_SKEW_MS };
 }
 
-export function triggerOf({ startedOffset, startedAtMs }: Row<"run">): Beginning {
-  return beginningOf({ offset: startedOffset, atMs: startedAtMs });
+export function triggerOf({ beganOffset, startedAtMs }: Row<"run">): Beginning {
+  return beginningOf({ offset: beganOffset, atMs: startedAtMs });
+}
+
+/** No sleep or wait of the run has ended. */
+export function isMarkAtTrigger({ mark, beganOffset, startedAtMs }: Row<"run">): boolean {
+  return mark.offset === beganOffset && mark.atMs === startedAtMs;
 }
 
 export function isEligible({ offset, atMs }: Beginning, listener: LiveListener, event: Heard): boolean {

@@ -4,13 +4,29 @@
  *
  * Kept events of a key are bounded. The oldest give way; a wait that would need one of those fails its run, loudly.
  */
-import { canonAt, LIMITS, PAST_MS_MAX, type ErrorShape, type InboxRecordOf, type KeptEventRow } from "@eddy/schemas";
+import {
+  canonAt,
+  LIMITS,
+  PAST_MS_MAX,
+  type ErrorShape,
+  type InboxRecordOf,
+  type KeptEventRow,
+  type Rule,
+} from "@eddy/schemas";
 import { engineError, partitionRowOf, type Draft } from "../draft.js";
 import type { Moment } from "../inputs.js";
 import { keptEventKey, subscriptionKey } from "../state/keys.js";
 import type { PastEvent, PastRange, Row, RowView } from "../state/view.js";
 import { isMet, type Asked } from "./condition.js";
-import { isEligible, keepsFrom, listenerAt, type Beginning, type Heard, type LiveListener } from "./listeners.js";
+import {
+  isEligible,
+  keepsFrom,
+  listenerAt,
+  livesAt,
+  type Beginning,
+  type Heard,
+  type LiveListener,
+} from "./listeners.js";
 import { eventOf } from "./payload.js";
 
 export interface TakenEvent extends Heard {
@@ -136,9 +152,32 @@ function withId(event: unknown, id: string): unknown {
   return typeof event === "object" && event !== null ? { ...event, id } : event;
 }
 
-/** Stream time of a past event: of its first copy, where it is a repeat or an offer. */
-export function timeOf(draft: Draft, { rawMs, advancedSinceMs, record }: PastEvent): number {
-  return record.origin?.atMs ?? rawMs + partitionRowOf(draft).advanceMs - advancedSinceMs;
+/** Stream time of a past event: of its first copy, where its sender did not write one here. */
+export function timeOf(draft: Draft, { rawMs, advancedSinceMs, record: { origin } }: PastEvent): number {
+  return origin?.isStale === true ? origin.atMs : rawMs + partitionRowOf(draft).advanceMs - advancedSinceMs;
+}
+
+/** Who has begun to listen late for something that cancels it. */
+export interface LateRules {
+  readonly trigger: { readonly id: string; readonly name: string };
+  readonly startedAtMs: number;
+  readonly rules: readonly Rule[];
+  /** The triggering event, where the run is here; else the rules have what they need. */
+  readonly payload: Uint8Array | null;
+}
+
+/** The first event at the key that would have cancelled it. */
+export function cancelledBefore(draft: Draft, key: LateKey, late: LateRules): TakenEvent | null {
+  const { trigger, startedAtMs, rules, payload } = late;
+  const found = pastAt(draft, key, { offset: -1, atMs: startedAtMs }).find(
+    (past) =>
+      past.atMs > startedAtMs &&
+      !(past.eventId === trigger.id && key.event === trigger.name) &&
+      rules.some(
+        (rule) => livesAt(rule, past.atMs) && isMet({ if: rule.if, trigger: payload ?? rule.given }, past.payload),
+      ),
+  );
+  return found ?? null;
 }
 
 /** Keeps what a late listener may take, as if it had listened from its beginning on. */

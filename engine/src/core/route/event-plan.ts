@@ -212,11 +212,21 @@ function declaredBy(
   return [...found.values()];
 }
 
+/** Its time here: a sender that knew all routes has written a copy here, or would have; then its place in this log counts. */
+export function timeOfEvent({ origin }: EventRecord, { nowMs }: Moment): number {
+  return origin?.isStale === true ? origin.atMs : nowMs;
+}
+
 /**
- * The latest start of a run that counts as older than the event. Of a copy, its place in the log tells that alone; of a
- * repeat too, unless it comes late: then time does, as far as clocks of brokers agree. An offer is out of order anyway.
+ * The latest start of a run that counts as older than the event. Its place in the log tells that alone, unless it comes
+ * late: then time does, for what a repeat may start as far as clocks of brokers agree.
  */
 export function lastOlderMs({ origin }: EventRecord): number {
-  if (origin === null) return Infinity;
+  if (origin?.isStale !== true) return Infinity;
   return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
+}
+
+/** Is it late, and may start something? Then what is behind it in the log may be younger than it. */
+export function isLateStart({ origin }: EventRecord): boolean {
+  return origin?.as === "repeat" && origin.isStale;
 }

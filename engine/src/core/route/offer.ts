@@ -29,7 +29,12 @@ export function offerPast(draft: Draft, news: News): void {
     if (record.origin !== null || record.home !== partition) continue; // Its home offers it.
     const atMs = timeOf(draft, past);
     for (const [to, values] of valuesByPartition(record, news, partitions)) {
-      draft.append(to, (source) => ({ ...record, values, version, origin: { as: "offer", atMs, source } }));
+      draft.append(to, (source) => ({
+        ...record,
+        values,
+        version,
+        origin: { as: "offer", isStale: true, atMs, source },
+      }));
     }
   }
 }
@@ -51,5 +56,6 @@ function valuesByPartition(
     if (there === undefined) found.set(to, [[path, value]]);
     else there.push([path, value]);
   }
+  for (const there of found.values()) there.sort(([a], [b]) => (a < b ? -1 : 1));
   return found;
 }

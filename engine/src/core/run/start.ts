@@ -2,10 +2,17 @@
 import { routeKeyOf, runIdAt, type MatchValues, type RunRow } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { foreignOf, tellRules } from "../foreign/tell.js";
-import { keepPast, type LateKey } from "../match/lookback.js";
+import { cancelledBefore, keepPast, type LateKey } from "../match/lookback.js";
 import { isMet } from "../match/condition.js";
-import { beginningOf, listenerAt, livesAt } from "../match/listeners.js";
-import { lastOlderMs, type Candidate, type Declared, type EventRecord } from "../route/event-plan.js";
+import { beginningOf, listenerAt, livesAt, triggerOf } from "../match/listeners.js";
+import {
+  isLateStart,
+  lastOlderMs,
+  timeOfEvent,
+  type Candidate,
+  type Declared,
+  type EventRecord,
+} from "../route/event-plan.js";
 import type { Row } from "../state/view.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
@@ -23,7 +30,7 @@ export function startRun(draft: Draft, candidate: Candidate, event: EventRecord,
   draft.effect({ kind: "RecordHistory", entry: { kind: "runStarted", ...started } });
   const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
-  for (const listen of candidate.declared) if (!listenHere(draft, runId, listen)) return;
+  for (const listen of candidate.declared) if (!listenHere(draft, runId, listen, isLateStart(event))) return;
   if (isOvertaken(draft, draft.run(runId), candidate, lastOlderMs(event))) return;
   // The sender may not have known the function as it is registered here: then others may not have, either.
   if (event.version < candidate.app.version) tellRules(draft, draft.run(runId), candidate.declared);
@@ -32,8 +39,10 @@ export function startRun(draft: Draft, candidate: Candidate, event: EventRecord,
 }
 
 function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: MatchValues): RunRow {
-  const { nowMs, offset, partition } = draft.moment;
+  const { offset, partition } = draft.moment;
   const { base, functionId, app, fn, anchor, declared } = candidate;
+  const startedAtMs = timeOfEvent(event, draft.moment);
+  const beganOffset = isLateStart(event) ? -1 : offset;
   return {
     runId: runIdAt(base, offset),
     functionId,
@@ -46,8 +55,9 @@ function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: 
     },
     anchor,
     startedOffset: offset,
-    startedAtMs: nowMs,
-    mark: { offset, atMs: nowMs },
+    startedAtMs,
+    beganOffset,
+    mark: { offset: beganOffset, atMs: startedAtMs },
     laterMark: null,
     retries: fn.retries,
     memo: [],
@@ -63,17 +73,27 @@ function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: 
 }
 
 /** @returns false where the run has failed by it. */
-function listenHere(draft: Draft, runId: string, listen: Declared): boolean {
-  const { partition, nowMs } = draft.moment;
-  if (listen.partition !== partition) return true;
+function listenHere(draft: Draft, runId: string, listen: Declared, isLate: boolean): boolean {
+  if (listen.partition !== draft.moment.partition) return true;
   const { purpose, routeKey, fromTrigger } = listen;
+  const { startedAtMs, event } = draft.run(runId);
   const rules = listen.rules
-    .map((rule) => ({ if: rule.if, given: null, expiresAtMs: expiryOf(rule.timeout, nowMs) }))
-    .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
+    .map((rule) => ({ if: rule.if, given: null, expiresAtMs: expiryOf(rule.timeout, startedAtMs) }))
+    .filter((rule) => livesAt(rule, startedAtMs));
   if (purpose === "cancel" && rules.length === 0) return true; // They are over before they begin.
   const error = openSubscription(draft, { of: "run", base: runId }, { purpose, routeKey, rules, fromTrigger });
-  if (error === null) return true;
-  endRun(draft, draft.run(runId), { kind: "failed", error });
+  if (error !== null) {
+    endRun(draft, draft.run(runId), { kind: "failed", error });
+    return false;
+  }
+  if (!isLate) return true;
+  if (purpose === "wait") {
+    keepPast(draft, listen, triggerOf(draft.run(runId)));
+    return true;
+  }
+  const hit = cancelledBefore(draft, listen, { trigger: event, startedAtMs, rules, payload: event.payload });
+  if (hit === null) return true;
+  endRun(draft, draft.run(runId), { kind: "cancelled", eventId: hit.eventId, reason: `event ${listen.event}` });
   return false;
 }
 

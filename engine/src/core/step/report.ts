@@ -16,7 +16,7 @@ import {
 } from "@eddy/schemas";
 import { engineError, type Draft } from "../draft.js";
 import { askForeign, unlisten } from "../foreign/tell.js";
-import { beginningFor, runListener, type LocalWait } from "../match/listeners.js";
+import { beginningFor, isMarkAtTrigger, runListener, type LocalWait } from "../match/listeners.js";
 import { findKept, overflowOf } from "../match/lookback.js";
 import { resolveWait } from "../match/waits.js";
 import { declaresSinceTrigger, declaresWait } from "../route/functions.js";
@@ -159,7 +159,8 @@ function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">)
   const started = { kind: "waitStarted" as const, runId, functionId, atMs: nowMs, stepId };
   draft.effect({ kind: "RecordHistory", entry: { ...started, eventName: event, untilMs: deadlineMs } });
   const { path } = listenRouteOf(op);
-  const common = { no, stepId, event, path, if: residualOf(op), deadlineMs };
+  const fromMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
+  const common = { no, stepId, event, path, if: residualOf(op), fromMs, deadlineMs };
   if (value === null) {
     const item = { kind: "wait" as const, ...common, dueAtMs: deadlineMs, routeKey: null };
     return draft.emit({ kind: "PendingOpened", runId, item });
@@ -168,13 +169,12 @@ function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">)
   const to = partitionOf(value, partitions);
   if (to === partition) return waitHere(draft, runId, op, common, value);
   if (!mayLookBack(draft, runId, op, null)) return failAsUndeclared(draft, runId, op);
-  const fromMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
-  const item = { kind: "foreignWait" as const, ...common, partition: to, value, fromMs };
+  const item = { kind: "foreignWait" as const, ...common, partition: to, value };
   draft.emit({ kind: "PendingOpened", runId, item });
   askForeign(draft, runId, item);
 }
 
-type WaitParts = Pick<LocalWait, "no" | "stepId" | "event" | "path" | "if" | "deadlineMs">;
+type WaitParts = Pick<LocalWait, "no" | "stepId" | "event" | "path" | "if" | "fromMs" | "deadlineMs">;
 
 function waitHere(draft: Draft, runId: string, op: OpOf<"waitRequested">, common: WaitParts, value: string): void {
   const { event, path, deadlineMs } = common;
@@ -215,7 +215,7 @@ function learnIfNew(draft: Draft, runId: string, op: OpOf<"waitRequested">): voi
 /** Events since the trigger are there only if the function said beforehand that it needs them, or if the mark is still there. */
 function mayLookBack(draft: Draft, runId: string, op: OpOf<"waitRequested">, routeKey: string | null): boolean {
   const run = draft.run(runId);
-  if (op.since !== "trigger" || run.mark.offset === run.startedOffset) return true;
+  if (op.since !== "trigger" || isMarkAtTrigger(run)) return true;
   if (routeKey !== null) return run.subscriptions.some((s) => s.routeKey === routeKey && s.fromTrigger);
   const { path } = listenRouteOf(op);
   return declaresSinceTrigger(draft.functions(), { ...run, event: op.event, path });
