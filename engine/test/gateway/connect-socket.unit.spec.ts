@@ -21,6 +21,7 @@ import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { requestOf, runOn } from "./dispatcher-fixtures.js";
 import { appOf, fn, inboxOfKind, inForce, NO_STATES, TOPICS, until, world, type World } from "./fixtures.js";
 
+const LANE = { event: "a", match: null, if: null, since: "mark" } as const;
 const cart = fn({ id: "cart", triggers: [{ event: "cart/added" }] });
 
 class Client {
@@ -200,6 +201,19 @@ describe("workers over WebSocket", () => {
       (client) => client.hello("shop", [{ ...cart, triggers: [] }]),
       "INVALID_HELLO",
       /config.functions.0.triggers/,
+    ],
+    [
+      "a trigger's condition that does not parse",
+      (client) => client.hello("shop", [{ ...cart, triggers: [{ event: "a", if: 'event.data.x == "ü" &&& true' }] }]),
+      "INVALID_HELLO",
+      /config.functions.0.triggers.0.if: does not parse as CEL at character 23 of "event.data.x == \\"ü\\" &&& true": /,
+    ],
+    [
+      "a wait's condition that is not for conditions, in more text than a close frame holds",
+      (client) =>
+        client.hello("shop", [{ ...cart, waits: [{ ...LANE, if: `async.data.x.matches("${"ü".repeat(200)}")` }] }]),
+      "INVALID_HELLO",
+      /config.functions.0.waits.0.if: does not parse as CEL at character 1 of .*matches\(\) is not for conditions/,
     ],
   ])("refuses a hello with %s", async (_, hello, code, message) => {
     const client = await connect();

@@ -19,7 +19,7 @@ export const APP = "shop";
 
 /** A run id on `partition`; different `no` give different runs. */
 export const runOn = (partition: number, no: number): string =>
-  shardText(partition) + no.toString(32).padStart(26, "0");
+  shardText(partition) + no.toString(32).padStart(26, "0") + "1";
 
 export function requestOf(runId: string, invocation = 1): StepRequest {
   return {

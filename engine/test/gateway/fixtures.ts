@@ -22,7 +22,15 @@ import { MemoryGroups } from "../../src/adapters/memory/memory-groups.js";
 import { InboxLanes } from "../../../clients/src/send/inbox-lanes.js";
 import type { RunStates } from "../../../clients/src/dispatch/run-states.js";
 import type { WorkerLink } from "../../../clients/src/dispatch/worker-link.js";
-import type { Appended, GroupOffset, Log, LogReader, LogRecord, NewRecord } from "../../../clients/src/ports/log.js";
+import type {
+  Appended,
+  GroupOffset,
+  Log,
+  LogReader,
+  LogRecord,
+  NewRecord,
+  ReadLimits,
+} from "../../../clients/src/ports/log.js";
 import type { Logger } from "../../../clients/src/ports/logger.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { RegistryView } from "../../../clients/src/registry/registry-view.js";
@@ -89,6 +97,8 @@ export class HookedLog implements Log {
   beforeAppend: (call: AppendCall) => void | Promise<void> = () => undefined;
   beforeCommit: (at: GroupOffset) => void | Promise<void> = () => undefined;
   readonly appends: AppendCall[] = [];
+  /** While false, reads go on without an end. */
+  isReadable = true;
 
   constructor(inner: MemoryLog) {
     this.inner = inner;
@@ -104,7 +114,24 @@ export class HookedLog implements Log {
     await this.inner.commitGroupOffset(group, topic, partition, at);
   }
   reader(topic: string, partition: number, from: Offset): LogReader {
-    return this.inner.reader(topic, partition, from);
+    const inner = this.inner.reader(topic, partition, from);
+    let isClosed = false;
+    const read = async (limits: ReadLimits): Promise<readonly LogRecord[]> => {
+      const records = await inner.read(limits);
+      while (!this.isReadable && !isClosed) await turnOfEventLoop();
+      return records;
+    };
+    const close = (): Promise<void> => {
+      isClosed = true;
+      return inner.close();
+    };
+    return {
+      read,
+      close,
+      get position() {
+        return inner.position;
+      },
+    };
   }
   ensureTopics: Log["ensureTopics"] = (specs) => this.inner.ensureTopics(specs);
   topicId: Log["topicId"] = (topic) => this.inner.topicId(topic);

@@ -48,13 +48,21 @@ export async function histories(w: World): Promise<readonly HistoryTailer[]> {
 
 /** Appends entries of one run, with causes that grow with each call. */
 export class HistoryWriter {
-  #next = 1;
+  readonly #written: { readonly key: string; readonly value: Uint8Array }[] = [];
   constructor(private readonly w: World) {}
 
   async write(entry: HistoryEntry): Promise<void> {
-    const cause = { offset: offset(this.#next++), index: 0 };
+    const cause = { offset: offset(this.#written.length + 1), index: 0 };
     const record = { key: entry.runId, value: encodeHistory(cause, entry) };
-    await this.w.log.append(TOPICS.history, partitionOf(entry.runId), [record]);
+    this.#written.push(record);
+    await this.#append(record);
+  }
+  /** Everything once more, with the same causes. */
+  async again(): Promise<void> {
+    for (const record of this.#written) await this.#append(record);
+  }
+  async #append(record: { readonly key: string; readonly value: Uint8Array }): Promise<void> {
+    await this.w.log.append(TOPICS.history, partitionOf(record.key), [record]);
   }
 
   start(runId: string, more: Partial<Extract<HistoryEntry, { kind: "runStarted" }>> = {}): Promise<void> {

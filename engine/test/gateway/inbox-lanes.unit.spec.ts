@@ -98,6 +98,40 @@ describe("inbox lanes", () => {
     expect(await stored(0)).toEqual(["a", "c"]);
   });
 
+  it("tries a call only as long as it is permitted, and its neighbours go on without it", async () => {
+    let permits = 1;
+    const release = hold();
+    const first = w.lanes.append(0, [record("first")]);
+    const permit = (): void => {
+      if (permits-- === 0) throw new TransientError("too late");
+    };
+    const late = expect(w.lanes.append(0, [record("late"), record("later")], permit)).rejects.toThrow("too late");
+    const other = w.lanes.append(0, [record("other")]);
+    release();
+    w.log.beforeAppend = ({ records }) => {
+      if (keys(records).includes("late")) throw new TransientError("not now");
+    };
+    await first;
+    await until("the second try", () => {
+      w.clock.advance(100);
+      return permits < 0;
+    });
+    await Promise.all([late, other]);
+    expect(await stored(0)).toEqual(["first", "other"]);
+    await w.lanes.append(0, [record("next")], () => Promise.resolve());
+    expect(await stored(0)).toEqual(["first", "other", "next"]);
+  });
+
+  it("does not send what may not be sent even once", async () => {
+    const permit = (): Promise<void> => Promise.reject(new TransientError("too late"));
+    await expect(w.lanes.append(0, [record("a")], permit)).rejects.toThrow("too late");
+    expect(w.log.appends).toEqual([]);
+    // What it held is given back.
+    for (let i = 0; i < 300; i += 1) {
+      await expect(w.lanes.append(0, [record("a", 1_048_576)], permit)).rejects.toThrow("too late");
+    }
+  });
+
   it("does not ask a log again that has been trying for long by itself", async () => {
     let tries = 0;
     w.log.beforeAppend = () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeRegistry, SETTLE_MS } from "@eddy/schemas";
 import { TransientError } from "../../../clients/src/errors/codes.js";
 import { RegistryView, VIEW_AGE_MS_MAX } from "../../../clients/src/registry/registry-view.js";
 import {
@@ -46,6 +47,22 @@ describe("registry view", () => {
     expect(later.isCaughtUp).toBe(true);
     expect(later.apps.map(({ app }) => app)).toEqual(["a", "b"]);
     await later.close();
+  });
+
+  it("routes names that a wildcard stands for", async () => {
+    await inForce(w, appOf("shop", 1, [fn({ id: "all", triggers: [{ event: "cart/*" }], waits: cart.waits })]));
+    expect(w.registry.route("cart/whatever")).toEqual({ paths: ["data.cart"], anchors: ["data.cart"] });
+    expect(w.registry.route("other")).toEqual({ paths: [], anchors: [] });
+  });
+
+  it("knows up to which registration all are applied everywhere", async () => {
+    expect(w.registry.inForceVersion).toBe(0);
+    for (const p of [0, 1, 3]) await publishApplied(w.log, p, 7);
+    await settle();
+    expect(w.registry.inForceVersion).toBe(0);
+    await publishApplied(w.log, 2, 5);
+    await until("the last one", () => w.registry.inForceVersion > 0);
+    expect(w.registry.inForceVersion).toBe(5);
   });
 
   it("is not moved back by repeats of an older registration", async () => {
@@ -99,26 +116,143 @@ describe("registry view", () => {
     expect(w.logger.lines.filter(({ level }) => level === "error")).toHaveLength(1);
   });
 
-  it("does not let anybody send by a view older than 5 s", async () => {
-    await w.registry.whenFresh();
+  it("is fresh for as long as it follows the log, and a few seconds more", async () => {
+    const { readAtMs } = await w.registry.whenFresh();
     await w.registry.close();
-    // The last read before the close is at most one second old.
-    w.clock.advance(VIEW_AGE_MS_MAX - 1_000);
-    await w.registry.whenFresh();
-    w.clock.advance(1_001);
-    const failed = expect(w.registry.whenFresh()).rejects.toThrow(TransientError);
-    let isOver = false;
-    void failed.then(() => (isOver = true));
-    await until("given up", () => {
-      w.clock.advance(50);
-      return isOver;
-    });
-    await failed;
+    w.clock.set(readAtMs + VIEW_AGE_MS_MAX);
+    expect(w.registry.isFresh).toBe(true);
+    w.clock.advance(1);
+    expect(w.registry.isFresh).toBe(false);
   });
 
   it("is fresh again after the clock of this machine has jumped", async () => {
     w.clock.advance(3_600_000);
     await settle();
     await w.registry.whenFresh();
+  });
+});
+
+/** 20 s where the namespace does not say otherwise: routes by a view of up to 5 s, appends until 8 s, answers until 18 s. */
+describe("a registry view that is sent by", () => {
+  let w: World;
+  /** Calls for the end of the registry; while it is set they never answer. */
+  let isSilent: boolean;
+  let asked: number;
+  beforeEach(async () => {
+    w = await world();
+    asked = 0;
+    isSilent = false;
+    const { offsets } = w.log;
+    w.log.offsets = (topic, partition) => {
+      asked += 1;
+      return isSilent ? new Promise(() => undefined) : offsets(topic, partition);
+    };
+  });
+  afterEach(() => w.close());
+
+  /** Nothing more is heard of the registry: the read under way answers empty, and then no more. */
+  async function cutOff(): Promise<void> {
+    isSilent = true;
+    w.log.isReadable = false;
+    await settle();
+  }
+  async function outcomeOf(work: Promise<unknown> | void): Promise<string> {
+    let outcome: string | null = null;
+    void Promise.resolve(work).then(
+      () => (outcome = "fine"),
+      (error: unknown) => (outcome = error instanceof TransientError ? "not now" : String(error)),
+    );
+    await settle();
+    return until("an outcome", () => {
+      if (outcome === null) w.clock.advance(50);
+      return outcome;
+    });
+  }
+
+  it("is young, or is looked at again without waiting", async () => {
+    w.log.isReadable = false;
+    const first = await w.registry.whenFresh();
+    expect(asked).toBe(0);
+    w.clock.set(first.readAtMs + 5_000);
+    await w.registry.whenFresh();
+    expect(asked).toBe(0);
+    w.clock.advance(1);
+    const { readAtMs } = await w.registry.whenFresh();
+    expect(asked).toBe(1);
+    expect(readAtMs).toBe(w.clock.nowMs());
+  });
+
+  it("is looked at once by all who wait", async () => {
+    w.log.isReadable = false;
+    w.clock.advance(5_001);
+    await Promise.all(Array.from({ length: 100 }, () => w.registry.whenFresh()));
+    expect(asked).toBe(1);
+  });
+
+  it("is not sent by once it is too old and nothing more is heard", async () => {
+    await cutOff();
+    w.clock.advance(5_001);
+    expect(await outcomeOf(w.registry.whenFresh())).toBe("not now");
+  });
+
+  it("waits for what the look tells of, and has it then", async () => {
+    w.log.isReadable = false;
+    w.clock.advance(5_001);
+    await publishApp(w.log, appOf("shop", 1, [cart]));
+    const fresh = w.registry.whenFresh();
+    await settle();
+    expect(w.registry.route("cart/added").paths).toEqual([]);
+    w.log.isReadable = true;
+    await outcomeOf(fresh);
+    expect(w.registry.route("cart/added").paths).toEqual(["data.cart"]);
+  });
+
+  it("says the version that is in force, not one that is only registered", async () => {
+    await inForce(w, appOf("shop", 3, [cart]));
+    await publishApp(w.log, appOf("other", 4, [cart]));
+    await until("the next one", () => w.registry.app("other"));
+    expect((await w.registry.whenFresh()).version).toBe(3);
+  });
+
+  it.each<["checkAppend" | "checkAnswer", number]>([
+    ["checkAppend", 8_000],
+    ["checkAnswer", 18_000],
+  ])("%s asks nobody until %i ms after it was read, whatever is registered meanwhile", async (check, lastMs) => {
+    const view = await w.registry.whenFresh();
+    await inForce(w, appOf("shop", 1, [cart]));
+    await cutOff();
+    w.clock.set(view.readAtMs + lastMs);
+    expect(await outcomeOf(w.registry[check](view))).toBe("fine");
+    expect(asked).toBe(0);
+    w.clock.set(view.readAtMs + lastMs + 1);
+    expect(await outcomeOf(w.registry[check](view))).toBe("not now");
+  });
+
+  it.each(["checkAppend", "checkAnswer"] as const)(
+    "%s, later, needs a look that shows no other routes",
+    async (check) => {
+      const view = await w.registry.whenFresh();
+      w.clock.advance(60_000);
+      expect(await outcomeOf(w.registry[check](view))).toBe("fine");
+      await publishApp(w.log, appOf("shop", 1, [cart]));
+      w.clock.advance(60_000);
+      expect(await outcomeOf(w.registry[check](view))).toBe("not now");
+      expect(await outcomeOf(w.registry[check](await w.registry.whenFresh()))).toBe("fine");
+    },
+  );
+
+  it("goes by the settle time of its namespace, in the same shares", async () => {
+    const entry = { kind: "namespace", partitions: PARTITIONS, dev: true, settleMs: 400 } as const;
+    expect(w.registry.settleMs).toBe(SETTLE_MS);
+    await w.log.append(TOPICS.registry, 0, [{ key: "namespace", value: encodeRegistry(entry) }]);
+    await until("the namespace", () => w.registry.namespace);
+    expect(w.registry.settleMs).toBe(400);
+    w.clock.advance(101);
+    const view = await w.registry.whenFresh();
+    expect(view.readAtMs).toBe(w.clock.nowMs());
+    await cutOff();
+    w.clock.set(view.readAtMs + 360);
+    expect(await outcomeOf(w.registry.checkAnswer(view))).toBe("fine");
+    expect(await outcomeOf(w.registry.checkAppend(view))).toBe("not now");
   });
 });

@@ -4,7 +4,19 @@ import { TransientError } from "../../../clients/src/errors/codes.js";
 import type { GeneratedIds } from "../../../clients/src/send/event-sender.js";
 import { EventSender } from "../../../clients/src/send/event-sender.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
-import { appOf, fn, inboxOfKind, inForce, PARTITIONS, settle, until, world, type World } from "./fixtures.js";
+import {
+  appOf,
+  fn,
+  inboxOfKind,
+  inForce,
+  PARTITIONS,
+  publishApp,
+  settle,
+  TOPICS,
+  until,
+  world,
+  type World,
+} from "./fixtures.js";
 
 const cart = fn({
   id: "cart",
@@ -75,6 +87,87 @@ describe("sender", () => {
     const event = { name: "cart/added", data: { cart: "c" } };
     await sender.send([{ ...event, id: "a" }, { ...event, id: "b" }, event], generated);
     expect((await eventsOn(partitionOfValue("c"))).map(({ idFrom }) => idFrom)).toEqual(expected);
+  });
+
+  it("says the home, and the version that was in force when it was routed", async () => {
+    await publishApp(w.log, appOf("other", 9, [order]));
+    await until("the next registration", () => w.registry.app("other"));
+    const data = { order: valueOn(3, "o"), customer: valueOn(1, "c") };
+    await sender.send([{ name: "order/made", id: "two", data }], NONE);
+    const [[home], [copy]] = [await eventsOn(1), await eventsOn(3)];
+    expect(home).toMatchObject({ id: "two", version: 1, home: 1, origin: null });
+    expect(copy).toEqual(home);
+  });
+
+  it("sends copies to lanes and constants, as to all other paths", async () => {
+    const lanes = fn({
+      id: "lanes",
+      triggers: [{ event: "lane/made" }],
+      waits: [{ event: "lane/any" }, { event: "lane/kind", if: 'async.data.kind == "a"' }],
+    });
+    await inForce(w, appOf("lanes", 2, [lanes]));
+    await sender.send([{ name: "lane/any", id: "x", data: {} }], NONE);
+    const lane = partitionOf("l:lane/any", PARTITIONS);
+    expect((await eventsOn(lane)).map(({ id, values }) => [id, values])).toEqual([
+      [
+        "x",
+        [
+          ["=l:lane/any", "l:lane/any"],
+          ["id", "s:x"],
+        ],
+      ],
+    ]);
+  });
+
+  describe("G1: within the time that senders have after a registration", () => {
+    /** Time passes while copies of an event with two are appended. @returns what the sender was told. */
+    async function sendSlowly(ms: number, meanwhile: () => Promise<void>): Promise<string> {
+      w.log.beforeAppend = async ({ topic, partition }) => {
+        if (topic !== TOPICS.inbox || partition !== 1) return;
+        await meanwhile();
+        w.clock.advance(ms);
+      };
+      const data = { order: valueOn(3, "o"), customer: valueOn(1, "c") };
+      return sender.send([{ name: "order/made", id: "two", data }], NONE).then(
+        () => "sent",
+        (error: unknown) => (error instanceof TransientError ? "send again" : String(error)),
+      );
+    }
+    const nothing = (): Promise<void> => Promise.resolve();
+    const registers = async (): Promise<void> => {
+      w.log.beforeAppend = () => undefined;
+      await inForce(w, appOf("late", 2, [fn({ id: "late", waits: [{ event: "order/made", match: "data.other" }] })]));
+    };
+
+    it("an event may be sent by what was known before", async () => {
+      expect(await sendSlowly(7_000, registers)).toBe("sent");
+      expect((await eventsOn(3)).map(({ version }) => version)).toEqual([1]);
+    });
+
+    it("what takes longer goes on where nothing was registered", async () => {
+      expect(await sendSlowly(60_000, nothing)).toBe("sent");
+      expect(await idsOn(3)).toEqual(["two"]);
+    });
+
+    it("what takes longer is not sent on by old routes, and not called sent; then it is, by new ones", async () => {
+      expect(await sendSlowly(9_000, registers)).toBe("send again");
+      expect([await idsOn(1), await idsOn(3)]).toEqual([["two"], []]);
+      expect(await sendSlowly(0, nothing)).toBe("sent");
+      expect((await eventsOn(3)).map(({ version }) => version)).toEqual([2]);
+    });
+
+    it("what was written too late by old routes is not called sent", async () => {
+      let isSlow = true;
+      w.log.beforeAppend = async ({ topic, partition }) => {
+        if (topic !== TOPICS.inbox || partition !== 3 || !isSlow) return;
+        isSlow = false;
+        await registers();
+        w.clock.advance(18_001);
+      };
+      const event = { name: "order/paid", id: "one", data: { order: valueOn(3, "o") } };
+      await expect(sender.send([event], NONE)).rejects.toThrow("send the same ids again");
+      expect(await idsOn(3)).toEqual(["one"]);
+    });
   });
 
   it("stores an event that nobody listens to, on the partition of its id", async () => {
