@@ -1,5 +1,6 @@
 /** How an app comes into force: what whoever lets workers in does first, a gateway or a worker's own process. */
-import { configDigest, encodeInbox, type AppConfig, type RegisteredApp } from "@eddy/schemas";
+import { appConfig, configDigest, encodeInbox, type AppConfig, type RegisteredApp } from "@eddy/schemas";
+import { ConfigError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log } from "../ports/log.js";
 import type { RegistryView } from "../registry/registry-view.js";
@@ -20,7 +21,8 @@ export const REGISTRATION_MS_MAX = 30_000;
 /**
  * Resolves when the configuration is in force on every partition. Topics come first: no request may find its topic
  * missing. Registers only what is not the app's newest configuration already, so that a repeat is harmless.
- * @throws ConfigError where the app's topics cannot be as they have to be. TransientError where the log does not answer,
+ * @throws ConfigError for a configuration that partitions would not take, such as a condition that does not parse, and
+ *   where the app's topics cannot be as they have to be. TransientError where the log does not answer,
  *   after REGISTRATION_MS_MAX, or when `signal` aborts; its message names the partitions that lag.
  */
 export async function registerApp(
@@ -28,6 +30,7 @@ export async function registerApp(
   { log, clock, topics, lanes, registry }: RegistrationDeps,
   signal: AbortSignal,
 ): Promise<RegisteredApp> {
+  checkConfig(config);
   const { app, functions } = config;
   await log.ensureTopics(appTopicSpecs(topics, app, lanes.partitions));
   await registry.whenFresh();
@@ -45,4 +48,11 @@ export async function registerApp(
     done.abort();
     await late;
   }
+}
+
+/** Gateways check it in the hello; a worker's own process has no other door. @throws ConfigError naming what is wrong */
+function checkConfig(config: AppConfig): void {
+  const issue = appConfig.safeParse(config).error?.issues[0];
+  if (issue === undefined) return;
+  throw new ConfigError(`config.${issue.path.join(".")}: ${issue.message}`, { app: config.app });
 }

@@ -1,6 +1,6 @@
 /** The contract of transports (T1 to T6) over Kafka, on a log in memory, with a dispatcher in this process. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { StepReport } from "@eddy/schemas";
+import type { FunctionConfig, StepReport } from "@eddy/schemas";
 import { HEARTBEAT_GATHER_MS } from "@eddy/clients";
 import { ConfigError } from "@eddy/clients/errors";
 import { KafkaTransport } from "../../src/worker/kafka-transport.js";
@@ -16,7 +16,7 @@ const report = (runId: string, invocation = 1, outcome: StepReport["outcome"] = 
   outcome,
 });
 /** A transport with what its worker heard. */
-function workerOn(namespace: MemoryNamespace, workerId = "w", slots = 2) {
+function workerOn(namespace: MemoryNamespace, workerId = "w", slots = 2, functions: FunctionConfig[] = []) {
   const clock = new ManualClock();
   const logger = memoryLogger();
   const heard: string[] = [];
@@ -34,8 +34,7 @@ function workerOn(namespace: MemoryNamespace, workerId = "w", slots = 2) {
     random: () => 0,
   });
   const requests = (): string[] => heard.filter((line) => line.startsWith("request")).map((line) => line.slice(8));
-  const start = (): Promise<void> =>
-    transport.start({ workerId, slots, config: { app: APP, functions: [] } }, handlers);
+  const start = (): Promise<void> => transport.start({ workerId, slots, config: { app: APP, functions } }, handlers);
   return { clock, logger, heard, transport, requests, start };
 }
 
@@ -121,6 +120,17 @@ describe("T1: start", () => {
     const w = made();
     await expect(w.start()).rejects.toMatchObject({ name: "ConnectError", code: "CONFIG_INVALID" });
     expect(namespace.connections).toEqual(["open", "close"]);
+  });
+
+  it("is refused with a condition that does not parse, and registers nothing", async () => {
+    const waits = [{ event: "a", match: null, if: "async.data.x = 1", since: "mark" as const }];
+    const triggers = [{ event: "a", if: null }];
+    const w = made("w", 2, [{ id: "f", name: "f", triggers, cancelOn: [], waits, retries: 0 }]);
+    await expect(w.start()).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(/^config.functions.0.waits.0.if: does not parse as CEL at character 14/) as string,
+    });
+    expect(await namespace.inboxOf(0, "register")).toEqual([]);
   });
 
   it("is refused where no waiting will help", async () => {
