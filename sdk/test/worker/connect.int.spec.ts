@@ -1,7 +1,8 @@
 /** `connect` as users call it: worker, transport and sockets together, in real time. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StepRequest } from "@eddy/schemas";
-import { connect, Eddy, type WorkerConnection } from "../../src/index.js";
+import { z } from "zod";
+import { connect, Eddy, eventType, type WorkerConnection } from "../../src/index.js";
 import { decodeJson, encodeJson } from "../../src/protocol/json.js";
 import { deferred, memoryLogger } from "../manual-clock.js";
 import { eventually, FakeGateway } from "./fake-gateway.js";
@@ -40,6 +41,30 @@ const request = (functionId: string, runId = "00a-run"): StepRequest => ({
 });
 
 describe("connect", () => {
+  it("lets steps send with their app's client: its way, its schemas, until the worker is closed", async () => {
+    const bodies: unknown[] = [];
+    const fetch = (async (_: string, { body }: { body: string }) => {
+      bodies.push(JSON.parse(body));
+      return new Response(JSON.stringify({ ids: ["given"], status: 200 }));
+    }) as unknown as typeof globalThis.fetch;
+    const schemas = [eventType("typed", { schema: z.object({ n: z.number() }) })] as const;
+    const client = new Eddy({ id: "shop", baseUrl: gateway.httpUrl, logger: memoryLogger(), fetch, schemas });
+    const sending = client.createFunction({ id: "sending", triggers: { event: "started" } }, async ({ step }) => {
+      const { ids } = await step.sendEvent("good", { name: "typed", data: { n: 1 } });
+      const bad = step.sendEvent("bad", { name: "typed", data: { n: "1" } as never });
+      return [ids, await bad.catch((error: Error) => error.message)];
+    });
+    const connection = await connected({ apps: [{ client, functions: [sending] }] });
+    await client.close(); // What the client itself sends with.
+    gateway.send({ kind: "request", request: request("shop/sending") });
+    await eventually(() => gateway.of("report").some(({ report }) => report.ops[0]?.kind === "stepFailed"));
+    expect(bodies).toEqual([{ name: "typed", data: { n: 1 }, id: "00a-run/good/0" }]);
+    const [good, bad] = gateway.of("report").flatMap(({ report }) => report.ops);
+    expect(good?.kind === "stepCompleted" && decodeJson(good.data)).toEqual({ ids: ["given"] });
+    expect(bad).toMatchObject({ retriable: false, error: { message: expect.stringContaining("data.n") } });
+    await connection.close();
+  });
+
   it("registers the functions, works, and closes", async () => {
     const double = eddy.createFunction({ id: "double", triggers: { event: "started" } }, async ({ event, step }) => {
       const twice = await step.run("twice", () => event.data.n * 2);
