@@ -1,5 +1,5 @@
 /** The values that an engine encodes and decodes most, in typical sizes. Same bytes at every run. */
-import type { InboxRecord, Rows, StepRequest } from "@eddy/schemas";
+import type { InboxRecord, InboxRecordOf, Rows, StepRequest } from "@eddy/schemas";
 
 const utf8 = new TextEncoder();
 const json = (value: unknown): Uint8Array => utf8.encode(JSON.stringify(value));
@@ -12,7 +12,7 @@ const product = (i: number): unknown => ({
   user: { id: `user-${i % 53}`, email: `user-${i % 53}@example.com`, locale: "de-DE", plan: "pro" },
 });
 
-const EVENT: InboxRecord = {
+const EVENT: InboxRecordOf<"event"> = {
   kind: "event",
   id: "01JD0000000000000000000042",
   idFrom: "generated",
@@ -23,6 +23,9 @@ const EVENT: InboxRecord = {
     ["id", "s:01JD0000000000000000000042"],
   ],
   payload: json(product(42)),
+  version: 7,
+  home: 3,
+  origin: null,
 };
 
 const RUN_ID = "fb48sfdm90jmjj2m16qqi6vq7030f";
@@ -53,15 +56,38 @@ const RUN: Rows["run"] = {
   anchor: "s:cart-42",
   startedOffset: 123_456,
   startedAtMs: 1_800_000_000_050,
-  markOffset: 123_456,
+  beganOffset: 123_456,
+  mark: { offset: 123_456, atMs: 1_800_000_000_050 },
+  laterMark: null,
   retries: 4,
   memo: ["load", "generate-draft", "request-review"].map(memo),
-  pending: [{ kind: "wait", no: 1, dueAtMs: 1_800_086_400_050, stepId: "wait-for-purchase", routeKey: RUN_ID }],
-  nextPendingNo: 2,
-  subscriptions: [
-    { purpose: "wait", routeKey: RUN_ID, chunk: 0, expiresAtMs: null },
-    { purpose: "cancel", routeKey: RUN_ID, chunk: 0, expiresAtMs: 1_800_086_400_050 },
+  pending: [
+    {
+      kind: "wait",
+      no: 1,
+      dueAtMs: 1_800_086_400_050,
+      deadlineMs: 1_800_086_400_050,
+      fromMs: 1_800_000_000_050,
+      stepId: "wait-for-purchase",
+      event: "cart/purchased",
+      path: "data.cart_id",
+      routeKey: RUN_ID,
+      if: null,
+    },
   ],
+  nextPendingNo: 2,
+  withdrawn: [],
+  subscriptions: [
+    { purpose: "wait", routeKey: RUN_ID, chunk: 0, rules: [], fromTrigger: false },
+    {
+      purpose: "cancel",
+      routeKey: RUN_ID,
+      chunk: 0,
+      rules: [{ if: null, given: null, expiresAtMs: 1_800_086_400_050 }],
+      fromTrigger: false,
+    },
+  ],
+  foreign: [],
   attempts: [],
   taken: [],
   invocation: { no: 2, cause: { offset: 123_460, index: 2 }, leaseUntilMs: null, memoSent: 3 },
@@ -69,12 +95,13 @@ const RUN: Rows["run"] = {
 
 const SUBSCRIPTIONS: Rows["subscription"] = {
   entries: Array.from({ length: 16 }, (_, i) => ({
-    runId: RUN_ID.slice(0, -2) + String(10 + i),
+    base: RUN_ID.slice(0, -2) + String(10 + i),
     purpose: i % 2 === 0 ? ("wait" as const) : ("cancel" as const),
   })),
   total: 16,
   tail: 0,
-  kept: [{ offset: 123_470, eventId: EVENT.id, bytes: 300 }],
+  kept: [{ offset: 123_470, eventId: EVENT.id, atMs: 1_800_000_000_060, bytes: 300 }],
+  lost: null,
 };
 
 const IDS: Rows["ids"] = {

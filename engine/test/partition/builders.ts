@@ -26,6 +26,7 @@ export function runOf(runId: string, given: Partial<RunRow> = {}): RunRow {
     anchor: "",
     startedOffset: 0,
     startedAtMs: 0,
+    beganOffset: 0,
     mark: { offset: 0, atMs: 0 },
     laterMark: null,
     retries: 0,

@@ -248,6 +248,18 @@ describe("runState", () => {
     await expect(task.runState("a", 1)).rejects.toMatchObject({ code: "TRANSIENT" });
   });
 
+  it("does not take another run of the same base for the one asked for", async () => {
+    const world = await World.make();
+    const task = await world.started();
+    const base = "b".repeat(29);
+    await world.send(1, { do: "lease", run: `${base}1`, ms: 50_000 });
+    await world.applied(task);
+    expect(await task.runState(`${base}1`, 1)).toMatchObject({ runId: `${base}1` });
+    expect(await task.runState(`${base}2`, 1)).toBe(null);
+    expect(await task.runState(`${base}2`, 2)).toBe(null);
+    await task.stop();
+  });
+
   it("does not answer before everything that a former owner may have applied is applied again", async () => {
     const world = await World.make();
     const { log, held } = heldLog(world);

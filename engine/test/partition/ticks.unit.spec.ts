@@ -1,6 +1,8 @@
 import { decodeInbox } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../src/adapters/memory/index.js";
+import { core } from "../../src/core/core.js";
+import { on, waitFor } from "./builders.js";
 import { heldLog } from "./held-ports.js";
 import { settle, T0, topics, until, World } from "./world.js";
 
@@ -44,6 +46,32 @@ describe("ticks", () => {
       `4.0 lease ${T0 + 600}`,
     ]);
     await task.stop();
+  });
+
+  it("come for the partition's own timers too: an idle partition settles the routes of a registration", async () => {
+    const world = await World.make();
+    const task = await world.started({ core });
+    const waits = [waitFor("b", "data.k")];
+    const fn = { id: "f", name: "f", triggers: [on("a")], cancelOn: [], waits, retries: 0 };
+    await world.append(0, { kind: "register", config: { app: "app", functions: [fn] }, settleMs: 20_000 });
+    for (let seconds = 0; seconds < 19; seconds++) {
+      world.clock.advance(1_000);
+      await settle(5);
+    }
+    expect(await kinds(world)).toEqual(["register"]);
+    // A takeover, on the way, loses none of them.
+    await task.stop();
+    await world.stores.destroy("state-0");
+    const next = await world.started({ core });
+    world.clock.advance(1_000);
+    await settle(50);
+    expect(await kinds(world)).toEqual(["register", "tick", "settled"]);
+    for (let seconds = 0; seconds < 60; seconds++) {
+      world.clock.advance(1_000);
+      await settle(5);
+    }
+    expect(await kinds(world)).toHaveLength(3);
+    await next.stop();
   });
 
   it("are not needed while records tell the time", async () => {
