@@ -188,7 +188,7 @@ async function untilFresh(registry: RegistryView, clock: ManualClock): Promise<v
 
 interface FunctionInShort extends Partial<Pick<FunctionConfig, "name" | "retries">> {
   readonly id: string;
-  readonly triggers?: readonly { readonly event: string; readonly if?: string }[];
+  readonly triggers?: readonly { readonly event: string; readonly if?: string | null }[];
   readonly cancelOn?: readonly (Partial<CancelRule> & { readonly event: string })[];
   readonly waits?: readonly (Partial<DeclaredWait> & { readonly event: string })[];
 }
