@@ -68,8 +68,8 @@ function withoutSource(record: InboxRecord): SentRecord {
     const { source: _, ...rest } = record as InboxRecord & { source: Source };
     return rest as SentRecord;
   }
-  const { as, atMs } = record.origin ?? { as: "repeat", atMs: 0 };
-  return { ...record, origin: { as, atMs } };
+  const { as, isStale, atMs } = record.origin ?? { as: "repeat", isStale: false, atMs: 0 };
+  return { ...record, origin: { as, isStale, atMs } };
 }
 
 export function compareSent(

@@ -5,7 +5,7 @@
  *
  * What is demanded is less than what is promised: where marks or clocks leave doubt, an event does not count.
  */
-import { PAST_MS_MAX, partitionOf } from "@eddy/schemas";
+import { BROKER_SKEW_MS, PAST_MS_MAX, partitionOf } from "@eddy/schemas";
 import { listeningOf, matches, valueOf, type Listening } from "../model/listening.js";
 import type { Verdict } from "../model/verdict.js";
 import { takenBy, type Copy, type LoggedEvent, type RunLines, type WaitRequest, type World } from "./world.js";
@@ -95,7 +95,10 @@ function isAfterMark(world: World, { run, asked, trigger, began }: Waited, copy:
   const line = run.lines[began];
   if (start === undefined || line === undefined) return false;
   const ends = run.lines.slice(0, began).filter(({ body }) => MARKS.has(body.kind));
-  const marks = asked.since === "mark" ? [start, ...ends] : asked.since === "trigger" ? [start] : [line];
+  // A delayed run's mark is the end of its delay.
+  const isDelayed = start.body.kind === "runStarted" && start.body.dueAtMs > start.body.atMs;
+  const delay = isDelayed ? run.lines.filter(({ body }) => body.kind === "runDispatched").slice(0, 1) : [];
+  const marks = asked.since === "mark" ? [start, ...delay, ...ends] : asked.since === "trigger" ? [start] : [line];
   const offset = marks.reduce((max, { cause }) => Math.max(max, cause.offset), -1);
   if (copy.partition === run.partition && copy.offset <= offset) return false;
   return marks.every(({ body }) => {
@@ -129,6 +132,7 @@ function problemOf(world: World, { listening, value, trigger, run, untilMs }: Wa
   const times = [...event.copies.values()].map(({ atMs }) => atMs);
   if (Math.min(...times) >= untilMs) return `it came at ${Math.min(...times)}, the deadline was ${untilMs}`;
   const own = event.copies.get(run.partition);
-  const start = run.lines[0]?.cause.offset ?? -1;
-  return own !== undefined && event.copies.size === 1 && own.offset <= start ? "it came before the run" : null;
+  const start = run.lines[0];
+  const isOld = own !== undefined && event.copies.size === 1 && own.lastAtMs < (start?.body.atMs ?? 0) - BROKER_SKEW_MS;
+  return isOld ? "it came before the run" : null;
 }

@@ -12,6 +12,8 @@ export interface Copy {
   /** Stream time at this record. */
   readonly atMs: number;
   readonly rawMs: number;
+  /** Stream time of the last record of it here: a repeated send counts for whoever reads the log again. */
+  lastAtMs: number;
 }
 
 export interface LoggedEvent {
@@ -82,8 +84,10 @@ export class World {
       const known = this.#events.get(key) ?? { id, idFrom, name, body, copies: new Map(), home, isOne: true };
       this.#events.set(key, known);
       if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;
-      if (known.copies.has(partition)) continue;
-      known.copies.set(partition, { partition, offset, atMs: rawMs + advanceMs, rawMs });
+      const atMs = rawMs + advanceMs;
+      const copy = known.copies.get(partition);
+      if (copy === undefined) known.copies.set(partition, { partition, offset, atMs, rawMs, lastAtMs: atMs });
+      else copy.lastAtMs = atMs;
     }
     return moments;
   }

@@ -28,7 +28,7 @@ import { answerResolved, answerCancelled, isOpenFor, welcome } from "./guest-mod
 import { conditionHolds, keyOf, listeningOf, matches, valueOf, givenOf, type Listening } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
 import type { ModelEvent, ModelRun, Rule } from "./run.js";
-import { giveEvent, introduction } from "./wait-model.js";
+import { earlierHit, giveEvent, introduction, lateHearing } from "./wait-model.js";
 
 type EventRecord = InboxRecordOf<"event">;
 
@@ -59,7 +59,8 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
   const event: ModelEvent = {
-    ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.atMs ?? model.nowMs },
+    // Where no sender wrote a copy, the time of the first one counts, not the place in this log.
+    ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.isStale === true ? origin.atMs : model.nowMs },
     ...{ id, name, body, payload, values },
   };
   model.events.push(event);
@@ -123,11 +124,12 @@ function freshKeys(
 /** The home sends the others what they may lack, by the routes known to it. */
 function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: EventRecord): void {
   const { partition, partitions } = model.where;
+  const isStale = record.version < model.version;
   for (const to of partitionsOf(values, model.routes.of(record.name), partitions)) {
     if (to === partition) continue;
     const all = values.map(([path, value]): [string, string] => [path, value]);
     const version = Math.max(model.version, record.version);
-    model.send(to, { ...record, values: all, version, origin: { as: "repeat", atMs } });
+    model.send(to, { ...record, values: all, version, origin: { as: "repeat", isStale, atMs } });
   }
 }
 
@@ -135,8 +137,13 @@ type IsFresh = (path: string, value: string) => boolean;
 
 /** The latest start of a run that counts as older than the event: its place in the log says it, unless it comes late. */
 function lastOlderMs({ origin }: EventRecord): number {
-  if (origin === null) return Infinity;
+  if (origin?.isStale !== true) return Infinity;
   return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
+}
+
+/** May it start what should have begun before? Then what is behind it in the log may be younger than it. */
+export function isLateStart({ origin }: EventRecord): boolean {
+  return origin?.as === "repeat" && origin.isStale;
 }
 
 function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, upToMs: number): void {
@@ -242,17 +249,16 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
   const isRule = ({ expiresAtMs }: Declared): boolean => expiresAtMs !== undefined;
   const here = ({ partition }: Declared): boolean => partition === model.where.partition;
   const rules = declared.filter((d) => isRule(d) && here(d));
+  const isLate = isLateStart(record);
+  const beganOffset = isLate ? -1 : event.offset;
+  const hearing = isLate ? lateHearing(model, event.atMs - BROKER_SKEW_MS) : { sinceOffset: event.offset, past: [] };
   const run: ModelRun = {
     ...{ runId: runIdAt(base, event.offset), base, functionId, app: app.app, fn, trigger: event },
     rules: rules.map((d) => ({ ...d.listening, value: d.value, expiresAtMs: d.expiresAtMs ?? Infinity })),
     foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
-    listens: new Map(
-      declared.flatMap((d) =>
-        isRule(d) ? [] : [[keyOf(d.listening, d.value), { sinceOffset: event.offset, past: [] }]],
-      ),
-    ),
+    listens: new Map(declared.flatMap((d) => (isRule(d) ? [] : [[keyOf(d.listening, d.value), hearing]]))),
     sinceTrigger: new Set(declared.filter((d) => d.isSinceTrigger).map((d) => keyOf(d.listening, d.value))),
-    ...{ startedAtMs: event.atMs, mark: { offset: event.offset, atMs: event.atMs }, laterMark: null },
+    ...{ startedAtMs: event.atMs, beganOffset, mark: { offset: beganOffset, atMs: event.atMs }, laterMark: null },
     ...{ memo: new Map(), settledAt: new Map(), endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
     ...{ attempts: new Map(), taken: new Set(), invocation: 0, inFlight: false, news: false, memoSent: 0 },
     ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
@@ -260,6 +266,12 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
   model.runs.set(run.runId, run);
   const dueAtMs = Math.max(model.nowMs, record.tsMs);
   model.record(run, { kind: "runStarted", eventId: event.id, eventName: event.name, dueAtMs });
+  const hit = isLate
+    ? run.rules.map((rule) => earlierHit(model, run, rule, event.body)).find((e) => e !== undefined)
+    : undefined;
+  if (hit !== undefined) {
+    return model.end(run, { kind: "runCancelled", eventId: hit.id, reason: `event ${hit.name}` });
+  }
   const younger = overtakenBy(model, run, lastOlderMs(record));
   if (younger !== undefined) {
     const { id: eventId, name } = younger.trigger;

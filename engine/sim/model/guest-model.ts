@@ -1,12 +1,18 @@
 /** Runs of other partitions that listen here, and what other partitions say of this one's runs. */
-import { parsedJson, partitionOfShard, shardOfRun, type ForeignAnswer, type InboxRecordOf } from "@eddy/schemas";
+import {
+  BROKER_SKEW_MS,
+  parsedJson,
+  partitionOfShard,
+  shardOfRun,
+  type ForeignAnswer,
+  type InboxRecordOf,
+} from "@eddy/schemas";
 import { readCondition } from "../script/script.js";
-import { onEvent, type Candidate, type Declared } from "./event-model.js";
+import { isLateStart, onEvent, type Candidate, type Declared } from "./event-model.js";
 import { givenOf, keyOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
-import { pastEventsOf } from "./registration-model.js";
-import type { Guest, GuestRule, GuestWait, ModelEvent } from "./run.js";
-import { earlierEvent, giveEvent, hearAt, lateHearing, tellWait } from "./wait-model.js";
+import type { Guest, GuestRule, GuestWait, Hearing, ModelEvent } from "./run.js";
+import { earlierEvent, earlierHit, giveEvent, hearAt, lateHearing, tellWait } from "./wait-model.js";
 
 /** What the trigger's own copy says of a run that listens here. */
 export interface Welcome {
@@ -20,24 +26,41 @@ export interface Welcome {
 export function welcome(model: PartitionModel, { candidate, declared, event, record }: Welcome): void {
   const here = declared.filter(({ partition }) => partition === model.where.partition);
   if (here.length === 0) return;
-  const { base, partition } = candidate;
+  const { base } = candidate;
   const { offset } = model;
   const known = model.guests.get(base);
+  const isLate = isLateStart(record);
+  const startedAtMs = event.atMs;
   const guest: Guest = known ?? {
-    ...{ base, runId: null, trigger: event, fromOffset: offset, heardAt: offset, startedAtMs: event.atMs },
+    ...{ base, runId: null, trigger: event, fromOffset: isLate ? -1 : offset, heardAt: offset, startedAtMs },
     ...{ taken: new Set(), listens: new Map(), rules: [], waits: [] },
   };
   guest.heardAt = offset;
+  const added: GuestRule[] = [];
   for (const { listening, value, expiresAtMs } of here) {
-    if (expiresAtMs === undefined)
-      hearAt(guest.listens, keyOf(listening, value), () => ({ sinceOffset: offset, past: [] }));
-    else guest.rules.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
+    const hearing = (): Hearing =>
+      isLate ? lateHearing(model, startedAtMs - BROKER_SKEW_MS) : { sinceOffset: offset, past: [] };
+    if (expiresAtMs === undefined) hearAt(guest.listens, keyOf(listening, value), hearing);
+    else added.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
   }
+  const isKnown = (rule: GuestRule): boolean =>
+    guest.rules.some(
+      ({ event: name, path, value }) => name === rule.event && path === rule.path && value === rule.value,
+    );
+  const late = isLate ? added.filter((rule) => !isKnown(rule)) : [];
+  guest.rules.push(...added);
   model.guests.set(base, guest);
+  announce(model, candidate, record);
+  const hit = late.map((rule) => earlierHit(model, guest, rule, rule.given)).find((found) => found !== undefined);
+  if (hit !== undefined) answerCancelled(model, guest, hit);
+}
+
+/** Where neither partition is the event's home, it goes along: nothing else makes sure that the run's has it before this. */
+function announce(model: PartitionModel, { base, partition }: Candidate, record: InboxRecordOf<"event">): void {
   const goesAlong = record.home !== model.where.partition && record.home !== partition;
-  const { kind: _, origin: __, ...fields } = record;
-  const along = goesAlong ? { ...fields, atMs: event.atMs } : null;
-  model.send(partition, { kind: "announced", base, at: offset, event: along });
+  const { kind: _, origin, ...fields } = record;
+  const along = { ...fields, atMs: origin?.atMs ?? model.nowMs, isStale: origin?.isStale ?? false };
+  model.send(partition, { kind: "announced", base, at: model.offset, event: goesAlong ? along : null });
 }
 
 function homeOf(model: PartitionModel, { base }: Guest): number {
@@ -111,22 +134,10 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
     const { listening, value, given } = read(rule);
     const added = { ...listening, value, given, expiresAtMs: rule.expiresAtMs ?? Infinity };
     guest.rules.push(added);
-    const hit = earlierHit(model, guest, added);
+    const hit = earlierHit(model, guest, added, given);
     if (hit !== undefined) return answerCancelled(model, guest, hit);
   }
   if (wait !== null) openWait(model, guest, wait);
-}
-
-/** What would have cancelled the run, had this partition known of its rule in time. */
-function earlierHit(model: PartitionModel, guest: Guest, rule: GuestRule): ModelEvent | undefined {
-  const { trigger, startedAtMs } = guest;
-  return pastEventsOf(model, startedAtMs).find(
-    (event) =>
-      event.atMs > startedAtMs &&
-      event.atMs < rule.expiresAtMs &&
-      !(event.id === trigger.id && event.name === trigger.name) &&
-      matches(rule, rule.value, rule.given, event),
-  );
 }
 
 function openWait(model: PartitionModel, guest: Guest, told: NonNullable<InboxRecordOf<"listen">["wait"]>): void {
@@ -164,8 +175,8 @@ export function onUnlisten(model: PartitionModel, { base, runId, no, upTo }: Inb
 /** Another partition heard the trigger. If no such run lives, or it does not listen there, that partition is told so. */
 export function onAnnounced(model: PartitionModel, { base, at, event, source }: InboxRecordOf<"announced">): void {
   if (event !== null) {
-    const { atMs, ...fields } = event;
-    onEvent(model, { kind: "event", ...fields, origin: { as: "repeat", atMs, source } });
+    const { atMs, isStale, ...fields } = event;
+    onEvent(model, { kind: "event", ...fields, origin: { as: "repeat", isStale, atMs, source } });
   }
   const run = model.runOf(base);
   const heardAt = run?.foreign.get(source.partition);

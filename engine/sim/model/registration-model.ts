@@ -127,7 +127,7 @@ function offerPast(model: PartitionModel, news: News): void {
     for (const to of new Set(values.map(([, value]) => partitionOf(value, partitions)))) {
       const own = values.filter(([, value]) => partitionOf(value, partitions) === to);
       own.sort(([a], [b]) => (a < b ? -1 : 1));
-      model.send(to, { ...record, values: own, version: model.version, origin: { as: "offer", atMs } });
+      model.send(to, { ...record, values: own, version: model.version, origin: { as: "offer", isStale: true, atMs } });
     }
   }
 }
@@ -147,7 +147,8 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     const { id, name, payload, values, origin } = record;
     const key = `${name}\n${id}`;
     const body = parsedJson(payload);
-    if (!found.has(key)) found.set(key, { offset, rawMs, atMs: origin?.atMs ?? atMs, id, name, body, payload, values });
+    const ownMs = origin?.isStale === true ? origin.atMs : atMs;
+    if (!found.has(key)) found.set(key, { offset, rawMs, atMs: ownMs, id, name, body, payload, values });
   }
   return [...found.values()];
 }

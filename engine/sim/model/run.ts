@@ -98,6 +98,8 @@ export interface ModelRun {
   readonly fn: FunctionConfig;
   readonly trigger: ModelEvent;
   readonly startedAtMs: number;
+  /** Events behind it are for the run; -1: a late repeat started it, time alone tells. */
+  readonly beganOffset: number;
   /** Those by events of this partition. */
   readonly rules: readonly Rule[];
   /** Other partitions where it listens; the offset there of the last trigger copy that was announced, or -1. */

@@ -71,14 +71,9 @@ function firePending(model: PartitionModel, run: ModelRun, pending: Pending): vo
     model.record(run, { kind: kind === "sleep" ? "sleepEnded" : "waitTimedOut", stepId });
   }
   // The record before which it fires is still eligible.
-  if (pending.kind !== "retry") model.moveMark(run, { offset: model.offset - 1, atMs: endOf(pending) });
+  if (pending.kind !== "retry") model.moveMark(run, { offset: model.offset - 1, atMs: pending.dueAtMs });
   if (run.inFlight) return;
   model.dispatch(run, pending.kind === "start" ? "start" : pending.kind === "retry" ? "retry" : "resume");
-}
-
-/** When it was due, however late that is noticed. */
-function endOf(pending: Pending): number {
-  return pending.kind === "wait" ? pending.deadlineMs : pending.dueAtMs;
 }
 
 function fireGuest(model: PartitionModel, guest: Guest, wait: GuestWait): void {

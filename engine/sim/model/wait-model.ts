@@ -3,7 +3,7 @@ import { BROKER_SKEW_MS, functionIdOf, partitionOf, type StepOp } from "@eddy/sc
 import { givenOf, keyOf, listeningOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
 import { declares, pastEventsOf } from "./registration-model.js";
-import type { ForeignWaitPending, From, Hearing, ModelEvent, ModelMark, ModelRun } from "./run.js";
+import type { ForeignWaitPending, From, Hearing, ModelEvent, ModelMark, ModelRun, Rule } from "./run.js";
 
 type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
 
@@ -31,7 +31,7 @@ function beginningOf(model: PartitionModel, run: ModelRun, since: WaitRequest["s
     case "mark":
       return after(run.mark);
     case "trigger":
-      return after({ offset: run.trigger.offset, atMs: run.startedAtMs });
+      return after({ offset: run.beganOffset, atMs: run.startedAtMs });
     case "registration":
       return { offset: model.offset, atMs: model.nowMs };
   }
@@ -74,8 +74,8 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
 
 /** Events since the trigger are there only if the function said that it needs them, or if the mark is still there. */
 function mayLookBack(model: PartitionModel, run: ModelRun, listening: Listening, value: string): boolean {
-  const { mark, trigger, startedAtMs } = run;
-  if (mark.offset === trigger.offset && mark.atMs === startedAtMs) return true;
+  const { mark, beganOffset, startedAtMs } = run;
+  if (mark.offset === beganOffset && mark.atMs === startedAtMs) return true;
   if (partitionOf(value, model.where.partitions) === model.where.partition) {
     return run.sinceTrigger.has(keyOf(listening, value));
   }
@@ -152,6 +152,24 @@ export function earlierEvent(model: PartitionModel, looking: Looking): ModelEven
       !taken.has(event.id) &&
       !(event.id === trigger.id && event.name === trigger.name) &&
       matches(listening, value, given, event),
+  );
+}
+
+interface Late {
+  readonly trigger: { readonly id: string; readonly name: string };
+  readonly startedAtMs: number;
+}
+
+/** What would have ended it, had this partition known of its rule in time. */
+export function earlierHit(model: PartitionModel, late: Late, rule: Rule, given: unknown): ModelEvent | undefined {
+  const { trigger, startedAtMs } = late;
+  if (startedAtMs >= rule.expiresAtMs) return undefined;
+  return pastEventsOf(model, startedAtMs).find(
+    (event) =>
+      event.atMs > startedAtMs &&
+      event.atMs < rule.expiresAtMs &&
+      !(event.id === trigger.id && event.name === trigger.name) &&
+      matches(rule, rule.value, given, event),
   );
 }
 
