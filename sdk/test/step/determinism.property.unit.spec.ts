@@ -29,8 +29,13 @@ function run(step: Steps, what: Plan, id: string): Promise<unknown> {
   if (what.how === "sequence") return inSequence(step, what.of, id);
   const parts = what.of.map((part, i) => run(step, part, `${id}.${i}`));
   if (what.how === "again") return again(step, parts, id);
-  return Promise[what.how](parts) as Promise<unknown>;
+  return combined[what.how](parts);
 }
+const combined = {
+  all: (parts: readonly Promise<unknown>[]): Promise<unknown> => Promise.all(parts),
+  any: (parts: readonly Promise<unknown>[]): Promise<unknown> => Promise.any(parts),
+  race: (parts: readonly Promise<unknown>[]): Promise<unknown> => Promise.race(parts),
+};
 /** What may have lost is waited for later all the same. */
 async function again(step: Steps, parts: readonly Promise<unknown>[], id: string): Promise<unknown> {
   const winner = (await Promise.race(parts)) ?? null;

@@ -8,6 +8,8 @@ import { eventIdOf, sendInStep } from "../../src/step/step-send.js";
 import { bench, fn } from "../fixtures.js";
 import { turns } from "../manual-clock.js";
 
+const nameAndMessage = (error: unknown): string[] => [(error as Error).name, (error as Error).message];
+
 describe("step.sendEvent", () => {
   it("sends one or several, once, and gives their ids, live and replayed alike", async () => {
     const ids: unknown[] = [];
@@ -66,9 +68,7 @@ describe("step.sendEvent", () => {
     ["what is no JSON", { name: "a", data: { n: 1n } }, "an event cannot be written as JSON"],
   ])("fails for good for %s, having sent nothing; the handler may go on", async (_, events, message) => {
     const { engine, sent } = await bench(
-      fn(({ step }) =>
-        step.sendEvent("s", events as EventPayload).catch((error: Error) => [error.name, error.message]),
-      ),
+      fn(({ step }) => step.sendEvent("s", events as EventPayload).catch(nameAndMessage)),
     );
     const run = await engine.startRun("app/f");
     expect(run.output).toEqual(["NonRetriableError", expect.stringContaining(message)]);

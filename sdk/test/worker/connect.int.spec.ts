@@ -52,7 +52,7 @@ describe("connect", () => {
     const sending = client.createFunction({ id: "sending", triggers: { event: "started" } }, async ({ step }) => {
       const { ids } = await step.sendEvent("good", { name: "typed", data: { n: 1 } });
       const bad = step.sendEvent("bad", { name: "typed", data: { n: "1" } as never });
-      return [ids, await bad.catch((error: Error) => error.message)];
+      return [ids, await bad.catch((error: unknown) => (error as Error).message)];
     });
     const connection = await connected({ apps: [{ client, functions: [sending] }] });
     await client.close(); // What the client itself sends with.
