@@ -38,7 +38,7 @@ function residuals(stage: Stage): void {
     return (made?.data.n as number | undefined) ?? null;
   });
 
-  it("G1, G8: what else a condition asks is asked of each event; missing fields and other types are false", async () => {
+  it("G1, G8: a condition is asked of each event at its key; what is missing or of another type is false", async () => {
     const { world } = stage;
     const started = await world.sendAll(
       range(RUNS).map((id) => ({ name: "offer/asked", data: { id, price_max: 10 } })),

@@ -20,7 +20,7 @@ export function foreignCancel(stage: Stage): void {
     },
   );
 
-  it(`G3: each of ${TICKETS} runs is cancelled through another key than that of its partition; none reminds`, async () => {
+  it(`G3: each of ${TICKETS} runs is cancelled by another key than that of its partition; none reminds`, async () => {
     const { world } = stage;
     const opened = range(TICKETS + 1).map((n) => ({ name: "ticket/opened", data: { ticket: n, user: `u${n % 7}` } }));
     const ids = await world.sendAll(opened);

@@ -20,7 +20,7 @@ export function identity(stage: Stage): void {
     ({ event }) => event.data.n,
   );
 
-  it("G6: an id that the user gives is good for one run in 24 h; after that it starts another, with another id", async () => {
+  it("G6: a user's id is good for one run in 24 h; after that for another one, with another id", async () => {
     const { world } = stage;
     const ids = range(RUNS).map((n) => `greeting-${n}`);
     const events = ids.map((id, n) => ({ name: "greet", id, data: { n } }));
@@ -40,7 +40,7 @@ export function identity(stage: Stage): void {
     expect(ids.every((id, i) => runs[i]?.some(({ run_id }) => run_id === first.get(id)?.run_id))).toBe(true);
   });
 
-  it("G3: a run that begins in the future can be cancelled through any of its keys until then; the others begin", async () => {
+  it("G3: a run that begins in the future can be cancelled by any of its keys until then", async () => {
     const { world } = stage;
     const { nowMs } = await world.get<ClockReply>("/dev/clock");
     const ts = nowMs + HOUR_MS;

@@ -34,7 +34,7 @@ function asker(stage: Stage, id: string): void {
 function firstRun(stage: Stage): void {
   asker(stage, "learn");
 
-  it("G9: an event 0 ms after the step before a wait that nobody declared is received, by the very first run", async () => {
+  it("G9: the very first run gets an event of 0 ms after the step before a wait that nobody declared", async () => {
     const { world } = stage;
     for (const question of ["first", "second"]) {
       const run = await world.ended(await world.send("learn/start", { question }));
@@ -64,7 +64,7 @@ function timedOut(stage: Stage): void {
     return [first?.data.no ?? null, second?.data.no ?? null];
   });
 
-  it("G1: a wait that nobody declared times out, once all senders know its route, and not before its time", async () => {
+  it("G1: a wait that nobody declared times out once all senders know its route, not before its time", async () => {
     const { world } = stage;
     const started = await world.sendAll(range(4).map((question) => ({ name: "learn-late/start", data: { question } })));
     await Promise.all(started.map((id) => world.reached(id, "waitStarted")));
