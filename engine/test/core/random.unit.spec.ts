@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LEASE_MS, type StepRequest } from "@eddy/schemas";
 import { core } from "../../src/core/core.js";
-import { indexDiff } from "../../src/core/index.js";
+import { expectDerivedIndexes } from "./derived.js";
 import { completed, done, failedOp, fn, HOUR, Scenario, waitOp } from "./scenario.js";
 
 const functions = [
@@ -90,15 +90,6 @@ function act(s: Scenario, a: Action): void {
     case "advance":
       s.apply({ kind: "advance", ms: a.after }, 1);
   }
-}
-
-/** The indexes are exactly what the rows say. */
-function expectDerivedIndexes(s: Scenario): void {
-  const derived = new Map<string, string>();
-  for (const [rowKey, row] of s.world.rows) {
-    for (const [k, v] of indexDiff(rowKey as never, null, row).added) derived.set(k, v);
-  }
-  expect([...s.world.index].sort()).toEqual([...derived].sort());
 }
 
 describe("any script", () => {

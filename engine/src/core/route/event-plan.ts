@@ -130,7 +130,9 @@ function makePlan(event: EventRecord, functions: Row<"functions">, moment: Momen
 
 /** A sender whose view was older than what is registered here may have left out values. An offer has but the new ones. */
 function valuesOf(event: EventRecord, functions: Row<"functions">): MatchValues {
-  if (event.version >= functions.version || event.origin?.as === "offer") return event.values;
+  if (event.origin?.as === "offer") return event.values;
+  // Whoever left out the id is no sender of ours: what else is missing?
+  if (event.version >= functions.version && matchValue(event.values, ID_PATH) !== null) return event.values;
   const body = eventOf(event.payload);
   const route = routeOf(functions, event.name);
   const known = new Set(event.values.map(([path]) => path));
