@@ -20,6 +20,8 @@ export const COUNTERS: Readonly<Record<string, MetricSpec>> = {
   eddy_events_accepted_total: { help: "Events that senders were told are in the log." },
   eddy_http_requests_total: { help: "HTTP requests answered.", labels: ["method", "route", "status"] },
   eddy_inbox_appended_records_total: { help: "Records that this process appended to inboxes." },
+  eddy_past_reads_total: { help: "Reads of a partition's own inbox for events that nobody had kept." },
+  eddy_past_records_total: { help: "Inbox records that were read again for them." },
   eddy_records_total: { help: "Inbox records applied." },
   eddy_rejections_total: { help: "Inputs that changed nothing, by the reason.", labels: ["code"] },
   eddy_step_requests_delivered_total: { help: "Step requests handed to workers.", labels: ["app"] },
