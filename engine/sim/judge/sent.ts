@@ -54,7 +54,7 @@ export function receivedFrom(
       continue;
     }
     if (last !== null && compareCauses(cause, last) < 0) {
-      const text = `${record.kind} ${id} of partition ${partition} first came after ${last.offset}.${last.index}: it is dropped`;
+      const text = `${record.kind} ${id} of ${partition} first came after ${last.offset}.${last.index}: it is dropped`;
       verdict.add("effects", text, { partition: to, offset });
     }
     last = cause;
