@@ -198,6 +198,7 @@ describe("history", () => {
     tailer = new HistoryTailer(tailerDeps(w, 1, { stores, staleMsMax: 5_000 }));
     await tailer.start();
     expect(await tailer.store.run(runId)).not.toBeNull();
+    await settle(); // A read is under way.
     // The process is stopped for a while: nothing was read meanwhile.
     w.clock.advance(5_001);
     expect(() => tailer.store).toThrow(TransientError);
