@@ -111,6 +111,9 @@ export class Host {
     const headers = { "content-type": "application/json" };
     return fetch(this.#url + path, { method: "POST", headers, body: JSON.stringify(body) });
   }
+  get(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(this.#url + path, init);
+  }
   async send(name: string, data: Record<string, unknown>, id?: string): Promise<string> {
     const reply = await this.post("/e/dev", { name, data, ...(id === undefined ? {} : { id }) });
     if (reply.status !== 200) throw new Error(`send: ${reply.status} ${await reply.text()}`);
