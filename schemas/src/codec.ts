@@ -58,7 +58,7 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
       "startedAtMs",
       "beganOffset",
       "mark",
-      "laterMark",
+      "laterMarks",
       "retries",
       "memo",
       "pending",

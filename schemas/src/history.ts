@@ -35,6 +35,8 @@ export const historyEntry = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("waitStarted"), ...step, eventName: z.string(), untilMs: z.number() }),
   z.strictObject({ kind: z.literal("waitResolved"), ...step, eventId: z.string(), fromLookback: z.boolean() }),
   z.strictObject({ kind: z.literal("waitTimedOut"), ...step }),
+  /** A sleep or wait that lost a race; had it ended meanwhile, that is taken back. */
+  z.strictObject({ kind: z.literal("stepWithdrawn"), ...step }),
   z.strictObject({
     kind: z.literal("attemptFailed"),
     ...base,

@@ -39,6 +39,12 @@ export const LIMITS = {
   learnedWaitsPerAppMax: 1_000,
   /** One CEL condition. */
   conditionCharsMax: 4_096,
+  /** What a condition on another partition needs of the triggering event, as JSON. */
+  givenBytesMax: 65_536,
+  /** Names of the paths by which events of one name are routed, in bytes. */
+  routeBytesMax: 262_144,
+  /** Routes that are settling on a partition and told apart; beyond, no wait times out until all are settled. */
+  settlingBytesMax: 1_048_576,
   retriesMax: 20,
   stepsPerRunMax: 1_000,
   stepResultBytesMax: 4 * 1_048_576,

@@ -167,6 +167,17 @@ export class Routes {
     return route;
   }
 
+  /** At most so many bytes (three a character) have the names of the paths of one event name. */
+  get widestBytes(): number {
+    const bytesOf = (name: string): number =>
+      [...(this.#parts.get(name)?.paths ?? [])].reduce((sum, path) => sum + 3 * path.length, 0);
+    const exact = [...this.#parts.keys()].filter((name) => !name.endsWith("*")).map(bytesOf);
+    return (
+      exact.reduce((max, bytes) => Math.max(max, bytes), 0) +
+      this.#wildcards.reduce((sum, name) => sum + bytesOf(name), 0)
+    );
+  }
+
   #addFunction(fn: FunctionConfig, learned: readonly LearnedWait[]): void {
     const listens = [...fn.cancelOn, ...fn.waits].map((listen) => ({ event: listen.event, ...listenRouteOf(listen) }));
     const anchor = anchorPathOf(fn);

@@ -95,8 +95,11 @@ export const runRow = z.strictObject({
   startedAtMs: ms,
   beganOffset: z.number().int(),
   mark,
-  /** Where the mark goes once the run only waits: what runs until then may have caused events that it will wait for. */
-  laterMark: mark.nullable(),
+  /**
+   * Where the mark goes once the run only waits: what runs until then may have caused events that it will wait for. By the
+   * step whose end moves it.
+   */
+  laterMarks: z.array(z.strictObject({ stepId: z.string(), to: mark })),
   retries: count,
   memo: z.array(memoEntry),
   pending: z.array(pendingItem),
@@ -109,8 +112,8 @@ export const runRow = z.strictObject({
   foreign: z.array(z.strictObject({ partition: count, heardAt: z.number().int() })),
   /** Failed attempts since the last progress: [step id, count]; "" stands for the handler. */
   attempts: z.array(z.tuple([z.string(), count])),
-  /** Ids of events that waits of this run took. */
-  taken: z.array(z.string()),
+  /** Events that waits of this run took: [event id, step id]. */
+  taken: z.array(z.tuple([z.string(), z.string()])),
   invocation: z.strictObject({
     /** Invocations so far. */
     no: count,
@@ -206,7 +209,8 @@ export const partitionRow = z.strictObject({
   settling: z.array(
     z.strictObject({
       version: count,
-      routes: z.array(listenedPath),
+      /** null: too many to tell apart, all count as not settled. */
+      routes: z.array(listenedPath).nullable(),
       /** Partitions that have not said so. */
       missing: count,
       /** When this partition says so, in raw time; null: it has. */

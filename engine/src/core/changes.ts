@@ -61,6 +61,8 @@ export type Change =
       readonly base: string;
       readonly at: number;
       readonly rules: ReadonlyMap<string, readonly Rule[]>;
+      /** Rules that are over by then go. */
+      readonly nowMs: number;
     }
   /** The run that told of it is over, another may have been started by the trigger's last copy. */
   | { readonly kind: "GuestRenewed"; readonly base: string }
@@ -82,16 +84,17 @@ export type Change =
   | { readonly kind: "PendingOpened"; readonly runId: string; readonly item: PendingItem }
   | { readonly kind: "PendingClosed"; readonly runId: string; readonly no: number }
   | { readonly kind: "PendingPostponed"; readonly runId: string; readonly no: number; readonly dueAtMs: number }
+  /** Had the engine settled it meanwhile, that is taken back: the handler has not seen it. */
   | { readonly kind: "StepWithdrawn"; readonly runId: string; readonly stepId: string }
   /** A step that was withdrawn is asked for again. */
   | { readonly kind: "StepWantedAgain"; readonly runId: string; readonly stepId: string }
   /** A retry's time came while the run was in flight. */
   | { readonly kind: "RetryCameDue"; readonly runId: string; readonly no: number }
-  | { readonly kind: "EventTaken"; readonly runId: string; readonly eventId: string }
+  | { readonly kind: "EventTaken"; readonly runId: string; readonly stepId: string; readonly eventId: string }
   /** At least to there, and there is no later mark any more. */
   | { readonly kind: "MarkMoved"; readonly runId: string; readonly to: Mark }
   /** It will move there when the run only waits. */
-  | { readonly kind: "MarkPostponed"; readonly runId: string; readonly to: Mark }
+  | { readonly kind: "MarkPostponed"; readonly runId: string; readonly stepId: string; readonly to: Mark }
   | { readonly kind: "AttemptFailed"; readonly runId: string; readonly stepId: string; readonly attempts: number }
   | { readonly kind: "InvocationDispatched"; readonly runId: string; readonly no: number; readonly cause: Cause }
   | { readonly kind: "InvocationEnded"; readonly runId: string }

@@ -13,7 +13,8 @@ import {
   type Rule,
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import { givenFor } from "../match/condition.js";
+import { givenFor, givenTooLarge } from "../match/condition.js";
+import { guestTooLarge } from "../run/state-size.js";
 import { beginningOf, guestListener, type Beginning } from "../match/listeners.js";
 import { cancelledBefore, findKept, keepPast, overflowOf, type LateKey } from "../match/lookback.js";
 import { isLateStart, timeOfEvent, type Candidate, type Declared, type EventRecord } from "../route/event-plan.js";
@@ -27,7 +28,7 @@ import { answer } from "./answer.js";
 /** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
 export function hearTrigger(draft: Draft, guest: Candidate & { readonly partition: number }, event: EventRecord): void {
   const { base, declared } = guest;
-  const { offset, nowMs, partition } = draft.moment;
+  const { offset, nowMs } = draft.moment;
   const isLate = isLateStart(event);
   const startedAtMs = timeOfEvent(event, draft.moment);
   const rulesAt = new Map(declared.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
@@ -35,17 +36,25 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
     const fromOffset = isLate ? -1 : offset;
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
   } else {
-    draft.emit({ kind: "GuestHeard", base, at: offset, rules: rulesAt });
+    draft.emit({ kind: "GuestHeard", base, at: offset, rules: rulesAt, nowMs });
   }
+  announce(draft, guest, event);
   for (const listen of declared) {
     const rules = listen.purpose === "cancel" ? (rulesAt.get(listen.routeKey) ?? []) : [];
     const wasListening = isListening(draft, base, listen.purpose, listen.routeKey);
-    const problem = listenFor(draft, base, { ...listen, rules });
+    const tooLarge = rules.map((rule) => givenTooLarge(rule.if, rule.given)).find((error) => error !== null);
+    const problem = tooLarge ?? listenFor(draft, base, { ...listen, rules }) ?? guestTooLarge(draft.guest(base));
     if (problem !== null) return endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
     if (!isLate || wasListening) continue;
     if (listen.purpose === "wait") keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
     else if (wasCancelled(draft, base, listen, rules)) return;
   }
+}
+
+/** Its partition hears of it before anything else that happens here. */
+function announce(draft: Draft, guest: Candidate & { readonly partition: number }, event: EventRecord): void {
+  const { base } = guest;
+  const { offset, nowMs, partition } = draft.moment;
   // Where neither of the two is the event's home, nothing else makes sure that the run's partition has it before this.
   const goesAlong = event.home !== partition && event.home !== guest.partition;
   const { kind: _, origin, ...fields } = event;
@@ -120,7 +129,13 @@ function addRule(draft: Draft, base: string, { event, path, value, ...rule }: Fo
   const routeKey = routeKeyOf(event, path, value);
   if (isListening(draft, base, "cancel", routeKey)) {
     const { heardAt } = draft.guest(base);
-    draft.emit({ kind: "GuestHeard", base, at: heardAt, rules: new Map([[routeKey, [rule]]]) });
+    draft.emit({
+      kind: "GuestHeard",
+      base,
+      at: heardAt,
+      rules: new Map([[routeKey, [rule]]]),
+      nowMs: draft.moment.nowMs,
+    });
     return true;
   }
   const problem = listenFor(draft, base, { purpose: "cancel", routeKey, rules: [rule], fromTrigger: false });
@@ -166,6 +181,8 @@ function openWait(draft: Draft, base: string, wait: ForeignWait): void {
     base,
     wait: { no, routeKey, event, path, if: condition, given, fromMs, deadlineMs, dueAtMs },
   });
+  const tooLarge = guestTooLarge(draft.guest(base));
+  if (tooLarge !== null) endGuest(draft, draft.guest(base), { kind: "failed", error: tooLarge });
 }
 
 export function onUnlisten(draft: Draft, { base, runId, no, upTo }: InboxRecordOf<"unlisten">): void {

@@ -35,11 +35,12 @@ function settleForeign(draft: Draft, { runId, pending, taken, mark }: Row<"run">
   const wait = pending.find((item) => item.no === answer.no);
   if (wait?.kind !== "foreignWait") return draft.reject("STALE_TIMER", `wait ${answer.no} of run ${runId} is over`);
   // Another wait of the run took this event meanwhile: it must have a later one.
-  if (answer.kind === "resolved" && taken.includes(answer.eventId)) return askForeign(draft, runId, wait);
+  if (answer.kind === "resolved" && taken.some(([eventId]) => eventId === answer.eventId))
+    return askForeign(draft, runId, wait);
   draft.emit({ kind: "PendingClosed", runId, no: wait.no });
   if (answer.kind === "timedOut") {
     settleByTime(draft, runId, "wait", wait.stepId);
-    moveMark(draft, runId, { offset: mark.offset, atMs: wait.deadlineMs });
+    moveMark(draft, runId, wait.stepId, { offset: mark.offset, atMs: wait.deadlineMs });
   } else {
     const { eventId, payload, fromLookback, atMs } = answer;
     resolveWait(draft, runId, wait.stepId, { eventId, payload, fromLookback, to: { offset: mark.offset, atMs } });

@@ -20,19 +20,18 @@ export function askForeign(draft: Draft, runId: string, wait: ForeignWaitItem): 
   tell(draft, run, wait.partition, { no, event, path, value, if: condition, given, deadlineMs, fromMs }, []);
 }
 
-/** Tells the rules of a run to the partitions where its trigger's copy may not have met them. */
+/** Tells the rules of a run to the partitions where its trigger's copy may not have met them; each by itself: they may be long. */
 export function tellRules(draft: Draft, run: Row<"run">, foreign: readonly Declared[]): void {
   for (const { partition: to } of run.foreign) {
-    const rules: ForeignRule[] = foreign
-      .filter(({ purpose, partition }) => purpose === "cancel" && partition === to)
-      .flatMap(({ event, path, value, rules: declared }) =>
-        declared.map(({ if: condition, timeout }) => ({
-          ...{ event, path, value, if: condition },
-          given: givenFor(condition, run.event.payload),
-          expiresAtMs: expiryOf(timeout, run.startedAtMs),
-        })),
-      );
-    tell(draft, run, to, null, rules);
+    const there = foreign.filter(({ purpose, partition }) => purpose === "cancel" && partition === to);
+    if (there.length === 0) tell(draft, run, to, null, []);
+    for (const { event, path, value, rules } of there) {
+      for (const { if: condition, timeout } of rules) {
+        const given = givenFor(condition, run.event.payload);
+        const expiresAtMs = expiryOf(timeout, run.startedAtMs);
+        tell(draft, run, to, null, [{ event, path, value, if: condition, given, expiresAtMs }]);
+      }
+    }
   }
 }
 
@@ -50,7 +49,7 @@ function tell(
     runId,
     trigger: { id: event.id, name: event.name },
     startedAtMs,
-    taken: [...taken],
+    taken: taken.map(([eventId]) => eventId),
     keepFromMs: beginningOf(mark).atMs,
     wait,
     rules: [...rules],

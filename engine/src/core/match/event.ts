@@ -8,6 +8,7 @@ import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
 import { eventPlanOf, lastOlderMs, timeOfEvent, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
+import { isInFlight } from "../run/lifecycle.js";
 import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
 import { idIndexKey, runKey } from "../state/keys.js";
@@ -52,8 +53,9 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, nowMs: draft.moment.nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
-  for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey);
-  for (const routeKey of routeKeys) keepForLookback(draft, record, routeKey, event.atMs);
+  const mayComeBack = new Set<string>();
+  for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey, mayComeBack);
+  for (const routeKey of routeKeys) keepForLookback(draft, record, routeKey, { atMs: event.atMs, mayComeBack });
   for (const candidate of candidates) {
     if (draft.get(runKey(candidate.base)) === null) startRun(draft, candidate, record, plan.values);
     else draft.reject("DUPLICATE_RUN", `run ${candidate.base} lives already`);
@@ -104,17 +106,22 @@ function cancels(listener: LiveListener, event: Incoming, routeKey: string): boo
   );
 }
 
-function resolveWaits(draft: Draft, event: Incoming, routeKey: string): void {
+/** @param mayComeBack gets who may yet give the event back: the wait may have lost a race that its handler has decided. */
+function resolveWaits(draft: Draft, event: Incoming, routeKey: string, mayComeBack: Set<string>): void {
   for (const { base, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "wait") continue;
     const listener = listenerAt(draft, base, draft.moment);
     if (listener === null || hasHad(listener, event)) continue; // Ended, or served, by another key of this event.
     if (listener.of === "run") {
       const wait = listener.waits.find((open) => takes(listener, open, event, routeKey));
-      if (wait !== undefined) giveToRun(draft, listener.run.runId, wait, event);
+      if (wait === undefined) continue;
+      if (isInFlight(listener.run)) mayComeBack.add(base);
+      giveToRun(draft, listener.run.runId, wait, event);
     } else {
       const wait = listener.waits.find((open) => takes(listener, open, event, routeKey));
-      if (wait !== undefined) giveToGuest(draft, listener.guest.base, wait, event);
+      if (wait === undefined) continue;
+      mayComeBack.add(base);
+      giveToGuest(draft, listener.guest.base, wait, event);
     }
   }
 }

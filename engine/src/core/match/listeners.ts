@@ -54,13 +54,15 @@ function isOwn(base: string, partition: number, partitions: number): boolean {
   return partitionOfShard(shardOfRun(base), partitions) === partition;
 }
 
+const NONE: readonly string[] = [];
+
 export function runListener(run: Row<"run">): LiveListener {
   return {
     of: "run",
     base: baseOfRun(run.runId),
     run,
     trigger: run.event,
-    taken: run.taken,
+    taken: run.taken.length === 0 ? NONE : run.taken.map(([eventId]) => eventId),
     startedAtMs: run.startedAtMs,
     subscriptions: run.subscriptions,
     waits: run.pending.filter((item) => item.kind === "wait"),
@@ -88,8 +90,9 @@ export function keepsFrom(listener: LiveListener, routeKey: string): Beginning |
   if (subscription === undefined) return null;
   if (listener.of === "run") {
     const { run } = listener;
+    if (subscription.fromTrigger) return triggerOf(run);
     if (!isExecuting(run) && !run.pending.some((item) => item.kind === "foreignWait")) return null;
-    return subscription.fromTrigger ? triggerOf(run) : beginningOf(run.mark);
+    return beginningOf(run.mark);
   }
   const { fromOffset, keepFromMs } = listener.guest;
   return { offset: fromOffset, atMs: subscription.fromTrigger ? -Infinity : keepFromMs };

@@ -73,12 +73,19 @@ export function overflowOf(draft: Draft, { event, routeKey, from }: Looking): Er
 }
 
 /** Keeps the event if somebody here may still wait for it; drops what nobody can wait for any more. */
-export function keepForLookback(draft: Draft, event: InboxRecordOf<"event">, routeKey: string, atMs: number): void {
+export function keepForLookback(
+  draft: Draft,
+  event: InboxRecordOf<"event">,
+  routeKey: string,
+  { atMs, mayComeBack }: { readonly atMs: number; readonly mayComeBack: ReadonlySet<string> },
+): void {
   if (draft.get(subscriptionKey(routeKey, 0)) === null) return;
   const heard = { name: event.name, offset: draft.moment.offset, eventId: event.id, atMs };
   const needing = needingAt(draft, routeKey);
   trim(draft, routeKey, needing);
-  if (!needing.some(({ listener, from }) => isEligible(from, listener, heard))) return;
+  const isNeeded = ({ listener, from }: Need): boolean =>
+    isEligible(from, listener, heard) || (mayComeBack.has(listener.base) && heard.offset > from.offset);
+  if (!needing.some(isNeeded)) return;
   keep(draft, routeKey, heard.offset, { eventId: event.id, atMs, payload: event.payload });
 }
 

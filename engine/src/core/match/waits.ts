@@ -20,8 +20,8 @@ export function resolveWait(draft: Draft, runId: string, stepId: string, event: 
   const { eventId, payload, fromLookback } = event;
   const entry = { stepId, kind: "wait" as const, data: payload, error: null, invocation: 0 };
   draft.emit({ kind: "StepSettled", runId, entry });
-  draft.emit({ kind: "EventTaken", runId, eventId });
-  moveMark(draft, runId, event.to);
+  draft.emit({ kind: "EventTaken", runId, stepId, eventId });
+  moveMark(draft, runId, stepId, event.to);
   const atMs = draft.moment.nowMs;
   draft.effect({
     kind: "RecordHistory",

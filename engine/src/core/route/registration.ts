@@ -7,6 +7,7 @@ import {
   LIMITS,
   listenRouteOf,
   partitionOfShard,
+  Routes,
   shardOfRun,
   type InboxRecordOf,
   type LearnedWait,
@@ -32,7 +33,7 @@ export interface Numbering {
 export function onRegister(draft: Draft, record: InboxRecordOf<"register">): void {
   if (draft.moment.partition !== 0) return notInboxZero(draft, "registrations go to inbox 0");
   const numbering = numberingOf(draft, record, draft.moment);
-  const problem = fullness(draft.functions(), numbering.config);
+  const problem = fullness(draft.functions(), numbering);
   if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
   number(draft, numbering);
 }
@@ -64,7 +65,7 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
   const numbering = learningOf(draft, record);
   if (numbering === null) return draft.reject("STALE_REGISTRATION", `${record.wait.event} is registered already`);
   const tooMany = numbering === "too many";
-  const problem = tooMany ? null : fullness(draft.functions(), numbering.config);
+  const problem = tooMany ? null : fullness(draft.functions(), numbering);
   if (!tooMany && problem === null) return number(draft, numbering);
   const message =
     problem ??
@@ -137,10 +138,18 @@ function registeredBytes(config: RegisteredApp): number {
   return bytes;
 }
 
-/** All apps are one row. @returns why there is no room for this one; null where there is. */
-function fullness({ apps }: Row<"functions">, config: RegisteredApp): string | null {
+/**
+ * All apps are one row, a registration and its news one record, and an event carries the names of its paths.
+ * @returns why there is no room for this one; null where there is.
+ */
+function fullness({ apps }: Row<"functions">, { config, news }: Pick<Numbering, "config" | "news">): string | null {
   const others = apps.filter((known) => known.app !== config.app);
-  const bytes = others.reduce((sum, known) => sum + registeredBytes(known), registeredBytes(config));
+  const newsBytes = utf8Bytes(JSON.stringify(news));
+  const bytes = others.reduce((sum, known) => sum + registeredBytes(known), registeredBytes(config) + newsBytes);
+  const widest = new Routes([...others, config]).widestBytes;
+  if (widest > LIMITS.routeBytesMax) {
+    return `with ${config.app}, events of one name are routed by paths of ${widest} bytes, the limit is ${LIMITS.routeBytesMax}`;
+  }
   if (bytes <= LIMITS.registryBytesMax) return null;
   return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${LIMITS.registryBytesMax}`;
 }
@@ -151,7 +160,7 @@ export function onRegistered(draft: Draft, { config, news, settleMs, source }: I
     const detail = `version ${config.version} is not above ${draft.functions().version}`;
     return draft.reject("STALE_REGISTRATION", detail);
   }
-  const problem = fullness(draft.functions(), config);
+  const problem = fullness(draft.functions(), { config, news });
   if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
   apply(draft, { config, news, settleMs });
 }

@@ -10,7 +10,9 @@ import { isRouted } from "./functions.js";
 export function isSettled(rows: Pick<RowView, "get">, { event, path }: { event: string; path: string }): boolean {
   if (!isRouted(functionsOf(rows), { event, path })) return false;
   const { settling } = partitionRowOf(rows);
-  return !settling.some(({ routes }) => routes.some((route) => route.event === event && route.path === path));
+  return !settling.some(
+    ({ routes }) => routes === null || routes.some((route) => route.event === event && route.path === path),
+  );
 }
 
 /** No sender sends by older routes any more; what any has sent has been repeated, because it came before this. */

@@ -4,14 +4,18 @@
  */
 import type { Mark } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
+import { later } from "../state/run-appliers.js";
 import { isExecuting } from "./lifecycle.js";
 
-export function moveMark(draft: Draft, runId: string, to: Mark): void {
-  draft.emit({ kind: isExecuting(draft.run(runId)) ? "MarkPostponed" : "MarkMoved", runId, to });
+/** @param stepId the sleep or wait that has ended; "" where a delayed run starts. */
+export function moveMark(draft: Draft, runId: string, stepId: string, to: Mark): void {
+  if (isExecuting(draft.run(runId))) draft.emit({ kind: "MarkPostponed", runId, stepId, to });
+  else draft.emit({ kind: "MarkMoved", runId, to });
 }
 
 /** The invocation has ended: what was postponed is due, unless a step is to be tried again. */
 export function catchUpMark(draft: Draft, runId: string): void {
   const run = draft.run(runId);
-  if (run.laterMark !== null && !isExecuting(run)) draft.emit({ kind: "MarkMoved", runId, to: run.laterMark });
+  if (run.laterMarks.length === 0 || isExecuting(run)) return;
+  draft.emit({ kind: "MarkMoved", runId, to: run.laterMarks.map(({ to }) => to).reduce(later) });
 }

@@ -3,7 +3,7 @@ import { routeKeyOf, runIdAt, type MatchValues, type RunRow } from "@eddy/schema
 import type { Draft } from "../draft.js";
 import { foreignOf, tellRules } from "../foreign/tell.js";
 import { cancelledBefore, keepPast, type LateKey } from "../match/lookback.js";
-import { isMet } from "../match/condition.js";
+import { givenFor, givenTooLarge, isMet } from "../match/condition.js";
 import { beginningOf, listenerAt, livesAt, triggerOf } from "../match/listeners.js";
 import {
   isLateStart,
@@ -30,6 +30,7 @@ export function startRun(draft: Draft, candidate: Candidate, event: EventRecord,
   draft.effect({ kind: "RecordHistory", entry: { kind: "runStarted", ...started } });
   const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
+  for (const listen of candidate.declared) if (!maySay(draft, runId, listen)) return;
   for (const listen of candidate.declared) if (!listenHere(draft, runId, listen, isLateStart(event))) return;
   if (isOvertaken(draft, draft.run(runId), candidate, lastOlderMs(event))) return;
   // The sender may not have known the function as it is registered here: then others may not have, either.
@@ -58,7 +59,7 @@ function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: 
     startedAtMs,
     beganOffset,
     mark: { offset: beganOffset, atMs: startedAtMs },
-    laterMark: null,
+    laterMarks: [],
     retries: fn.retries,
     memo: [],
     pending: [],
@@ -70,6 +71,19 @@ function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: 
     taken: [],
     invocation: { no: 0, cause: null, leaseUntilMs: null, memoSent: 0 },
   };
+}
+
+/** Its rules elsewhere take along what they read of the trigger. @returns false where the run has failed by it. */
+function maySay(draft: Draft, runId: string, { partition, rules }: Declared): boolean {
+  if (partition === draft.moment.partition) return true;
+  const { payload } = draft.run(runId).event;
+  for (const { if: condition } of rules) {
+    const error = givenTooLarge(condition, givenFor(condition, payload));
+    if (error === null) continue;
+    endRun(draft, draft.run(runId), { kind: "failed", error });
+    return false;
+  }
+  return true;
 }
 
 /** @returns false where the run has failed by it. */

@@ -28,14 +28,15 @@ export function carriedBytes({ event, memo }: Pick<RunRow, "event" | "memo">): n
 
 /** Bytes of the run's row, at most. */
 export function stateBytes(run: Row<"run">): number {
-  const { pending, subscriptions, attempts, taken, withdrawn, foreign } = run;
+  const { pending, subscriptions, attempts, taken, laterMarks, withdrawn, foreign } = run;
   let bytes = ROW_BYTES_MAX + carriedBytes(run) + keyBytes(run) + subscriptions.length * ITEM_BYTES_MAX;
   for (const item of pending) bytes += pendingBytes(item);
   for (const { rules } of subscriptions) for (const rule of rules) bytes += ITEM_BYTES_MAX + idBytes(rule.if ?? "");
   for (const stepId of withdrawn) bytes += idBytes(stepId);
   bytes += foreign.length * ITEM_BYTES_MAX;
   for (const [stepId] of attempts) bytes += ITEM_BYTES_MAX + idBytes(stepId);
-  for (const eventId of taken) bytes += idBytes(eventId);
+  for (const [eventId, stepId] of taken) bytes += idBytes(eventId) + idBytes(stepId);
+  for (const { stepId } of laterMarks) bytes += ITEM_BYTES_MAX + idBytes(stepId);
   return bytes;
 }
 
@@ -45,6 +46,22 @@ function pendingBytes(item: PendingItem): number {
   if (item.kind !== "wait" && item.kind !== "foreignWait") return bytes;
   const texts = [item.event, item.path, item.if ?? "", item.kind === "foreignWait" ? item.value : ""];
   return texts.reduce((sum, text) => sum + idBytes(text), bytes);
+}
+
+/** A guest's row is as bounded as a run's. @returns null while it is. */
+export function guestTooLarge({ subscriptions, waits, taken }: Row<"guest">): ErrorShape | null {
+  let bytes = ROW_BYTES_MAX + subscriptions.length * ITEM_BYTES_MAX;
+  const asked = [...subscriptions.flatMap(({ rules }) => rules), ...waits];
+  for (const { if: condition, given } of asked) {
+    bytes += ITEM_BYTES_MAX + idBytes(condition ?? "") + (given?.length ?? 0);
+  }
+  for (const { event, path } of waits) bytes += idBytes(event) + idBytes(path);
+  for (const eventId of taken) bytes += idBytes(eventId);
+  if (bytes <= LIMITS.runStateBytesMax) return null;
+  const message =
+    `what this run listens to on one other partition comes to ${bytes} bytes, the limit is ${LIMITS.runStateBytesMax}; ` +
+    "let its conditions read less of the event that started it";
+  return engineError("RunStateTooLargeError", message);
 }
 
 /** By how much a run's row grows, at most, when a wait of it gets this event. */

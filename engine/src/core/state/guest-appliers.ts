@@ -24,9 +24,9 @@ export function updateGuest(rows: RowWriter, base: string, update: (guest: Row<"
   rows.put(key, { ...guest, ...update(guest) });
 }
 
-function withRules(subscription: Subscription, more: readonly Rule[] | undefined): Subscription {
+function withRules(subscription: Subscription, more: readonly Rule[] | undefined, nowMs: number): Subscription {
   if (more === undefined || subscription.purpose !== "cancel") return subscription;
-  const known = subscription.rules;
+  const known = subscription.rules.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs);
   const isNew = (rule: Rule): boolean => !known.some((k) => k.if === rule.if && k.expiresAtMs === rule.expiresAtMs);
   return { ...subscription, rules: [...known, ...more.filter(isNew)] };
 }
@@ -35,10 +35,10 @@ export const guestAppliers: { readonly [K in GuestChange]: Applier<K> } = {
   GuestArrived: (rows, { guest }) => {
     rows.put(guestKey(guest.base), guest);
   },
-  GuestHeard: (rows, { base, at, rules }) => {
+  GuestHeard: (rows, { base, at, rules, nowMs }) => {
     updateGuest(rows, base, ({ subscriptions }) => ({
       heardAt: at,
-      subscriptions: subscriptions.map((s) => withRules(s, rules.get(s.routeKey))),
+      subscriptions: subscriptions.map((s) => withRules(s, rules.get(s.routeKey), nowMs)),
     }));
   },
   GuestRenewed: (rows, { base }) => {
@@ -47,7 +47,8 @@ export const guestAppliers: { readonly [K in GuestChange]: Applier<K> } = {
   GuestTold: (rows, { base, runId, taken, keepFromMs }) => {
     updateGuest(rows, base, (guest) => ({
       runId,
-      taken: [...new Set([...guest.taken, ...taken])],
+      // The run is the judge: what it was given and does not name it has given back, or will ask again for.
+      taken: [...taken],
       keepFromMs: Math.max(guest.keepFromMs, keepFromMs),
     }));
   },

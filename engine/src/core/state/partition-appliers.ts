@@ -1,8 +1,9 @@
 /** Facts about the partition as a whole: ids, deliveries, registrations, marks, clock, logic version. */
-import { ID_BUCKET_MS, ID_WINDOW_MS, LIMITS, type PartitionRow } from "@eddy/schemas";
+import { ID_BUCKET_MS, ID_WINDOW_MS, LIMITS, type ListenedPath, type PartitionRow } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { deliveryKey, FUNCTIONS_KEY, idsKey, markKey, PARTITION_KEY } from "./keys.js";
+import { UNIT_BYTES_MAX } from "../utf8.js";
 import type { Row, RowWriter } from "./view.js";
 
 type PartitionChange =
@@ -33,6 +34,16 @@ export function idBucketAt(current: IdBucket, idClass: "generated" | "user", now
   if (bucket !== current.bucket) return { bucket, chunk: 0, used: 0 };
   if (current.used >= LIMITS.idsPerChunkMax) return { bucket, chunk: current.chunk + 1, used: 0 };
   return current;
+}
+
+type Settling = PartitionRow["settling"];
+
+/** The row stays small: beyond its part of it, routes are not told apart. */
+function routesToKeep(settling: Settling, routes: readonly ListenedPath[]): Settling[number]["routes"] {
+  const lengthOf = (list: readonly ListenedPath[]): number =>
+    list.reduce((sum, { event, path }) => sum + UNIT_BYTES_MAX * (event.length + path.length) + 16, 0);
+  const bytes = settling.reduce((sum, entry) => sum + lengthOf(entry.routes ?? []), lengthOf(routes));
+  return bytes > LIMITS.settlingBytesMax ? null : routes.map(({ event, path }) => ({ event, path }));
 }
 
 export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } = {
@@ -82,7 +93,7 @@ export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } 
     updatePartition(rows, ({ settling }) => {
       const early = settling.find((entry) => entry.version === version);
       const missing = early?.missing ?? partitions;
-      const entry = { version, routes: routes.map(({ event, path }) => ({ event, path })), missing, sendAtMs };
+      const entry = { version, routes: routesToKeep(settling, routes), missing, sendAtMs };
       return { settling: [...settling.filter((other) => other !== early), entry] };
     });
   },

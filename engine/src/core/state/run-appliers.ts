@@ -39,7 +39,7 @@ function insertedAfterOwn(memo: readonly MemoEntry[], entry: MemoEntry, memoSent
   return [...memo.slice(0, at), entry, ...memo.slice(at)];
 }
 
-function later(a: Mark, b: Mark): Mark {
+export function later(a: Mark, b: Mark): Mark {
   return { offset: Math.max(a.offset, b.offset), atMs: Math.max(a.atMs, b.atMs) };
 }
 
@@ -70,7 +70,12 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
     }));
   },
   StepWithdrawn: (rows, { runId, stepId }) => {
-    updateRun(rows, runId, ({ withdrawn }) => ({ withdrawn: [...withdrawn, stepId] }));
+    updateRun(rows, runId, ({ withdrawn, memo, taken, laterMarks }) => ({
+      withdrawn: [...withdrawn, stepId],
+      memo: memo.filter((entry) => entry.stepId !== stepId),
+      taken: taken.filter(([, by]) => by !== stepId),
+      laterMarks: laterMarks.filter((later) => later.stepId !== stepId),
+    }));
   },
   StepWantedAgain: (rows, { runId, stepId }) => {
     updateRun(rows, runId, ({ withdrawn }) => ({ withdrawn: withdrawn.filter((id) => id !== stepId) }));
@@ -88,14 +93,14 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
       pending: pending.map((item) => (item.no === no && item.kind === "retry" ? { ...item, isDue: true } : item)),
     }));
   },
-  EventTaken: (rows, { runId, eventId }) => {
-    updateRun(rows, runId, ({ taken }) => ({ taken: [...taken, eventId] }));
+  EventTaken: (rows, { runId, stepId, eventId }) => {
+    updateRun(rows, runId, ({ taken }) => ({ taken: [...taken, [eventId, stepId]] }));
   },
   MarkMoved: (rows, { runId, to }) => {
-    updateRun(rows, runId, ({ mark }) => ({ mark: later(mark, to), laterMark: null }));
+    updateRun(rows, runId, ({ mark }) => ({ mark: later(mark, to), laterMarks: [] }));
   },
-  MarkPostponed: (rows, { runId, to }) => {
-    updateRun(rows, runId, ({ laterMark }) => ({ laterMark: laterMark === null ? to : later(laterMark, to) }));
+  MarkPostponed: (rows, { runId, stepId, to }) => {
+    updateRun(rows, runId, ({ laterMarks }) => ({ laterMarks: [...laterMarks, { stepId, to }] }));
   },
   AttemptFailed: (rows, { runId, stepId, attempts: count }) => {
     updateRun(rows, runId, ({ attempts }) => ({

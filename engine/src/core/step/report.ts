@@ -16,6 +16,7 @@ import {
 } from "@eddy/schemas";
 import { engineError, type Draft } from "../draft.js";
 import { askForeign, unlisten } from "../foreign/tell.js";
+import { givenFor, givenTooLarge } from "../match/condition.js";
 import { beginningFor, isMarkAtTrigger, runListener, type LocalWait } from "../match/listeners.js";
 import { findKept, overflowOf } from "../match/lookback.js";
 import { resolveWait } from "../match/waits.js";
@@ -58,8 +59,8 @@ export function onReport(draft: Draft, report: StepReport): void {
  */
 function applyOp(draft: Draft, runId: string, op: StepOp): void {
   const { memo, pending, withdrawn } = draft.run(runId);
-  if (memo.some((entry) => entry.stepId === op.stepId)) return;
   if (op.kind === "withdrawn") return onWithdrawn(draft, runId, op);
+  if (memo.some((entry) => entry.stepId === op.stepId)) return;
   const open = pending.find((item) => item.kind !== "start" && item.stepId === op.stepId);
   if (withdrawn.includes(op.stepId)) draft.emit({ kind: "StepWantedAgain", runId, stepId: op.stepId });
   if (open !== undefined) {
@@ -169,6 +170,8 @@ function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">)
   const to = partitionOf(value, partitions);
   if (to === partition) return waitHere(draft, runId, op, common, value);
   if (!mayLookBack(draft, runId, op, null)) return failAsUndeclared(draft, runId, op);
+  const tooLarge = givenTooLarge(common.if, givenFor(common.if, draft.run(runId).event.payload));
+  if (tooLarge !== null) return fail(draft, runId, tooLarge);
   const item = { kind: "foreignWait" as const, ...common, partition: to, value };
   draft.emit({ kind: "PendingOpened", runId, item });
   askForeign(draft, runId, item);
@@ -228,12 +231,26 @@ function failAsUndeclared(draft: Draft, runId: string, { event }: OpOf<"waitRequ
   fail(draft, runId, engineError("UndeclaredWaitError", message));
 }
 
+/**
+ * It lost a race. If the engine settled it meanwhile, unknown to the handler, that is taken back, so that another wait may
+ * have the event.
+ */
 function onWithdrawn(draft: Draft, runId: string, { stepId }: OpOf<"withdrawn">): void {
-  const item = draft.run(runId).pending.find((open) => open.kind !== "start" && open.stepId === stepId);
-  if (item === undefined || item.kind === "retry" || item.kind === "start") return;
-  draft.emit({ kind: "PendingClosed", runId, no: item.no });
-  draft.emit({ kind: "StepWithdrawn", runId, stepId });
-  if (item.kind === "foreignWait") unlisten(draft, draft.run(runId), item.partition, item.no);
+  const { pending, memo, invocation, functionId } = draft.run(runId);
+  const item = pending.find((open) => open.kind !== "start" && open.stepId === stepId);
+  const at = memo.findIndex((entry) => entry.stepId === stepId);
+  const entry = memo[at];
+  if (item?.kind === "sleep" || item?.kind === "wait" || item?.kind === "foreignWait") {
+    draft.emit({ kind: "PendingClosed", runId, no: item.no });
+    draft.emit({ kind: "StepWithdrawn", runId, stepId });
+    if (item.kind === "foreignWait") unlisten(draft, draft.run(runId), item.partition, item.no);
+  } else if (entry !== undefined && at >= invocation.memoSent && entry.invocation === 0 && entry.kind !== "run") {
+    draft.emit({ kind: "StepWithdrawn", runId, stepId });
+  } else {
+    return;
+  }
+  const atMs = draft.moment.nowMs;
+  draft.effect({ kind: "RecordHistory", entry: { kind: "stepWithdrawn", runId, functionId, atMs, stepId } });
 }
 
 function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepReport["outcome"]>): void {

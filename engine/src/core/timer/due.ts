@@ -48,6 +48,6 @@ function onPendingDue(draft: Draft, runId: string, no: number): void {
   if (item.kind === "sleep" || item.kind === "wait") settleByTime(draft, runId, item.kind, item.stepId);
   // The record before which the timer fires is still eligible: the mark stays below it.
   const to = { offset: draft.moment.offset - 1, atMs: item.dueAtMs };
-  if (item.kind !== "retry") moveMark(draft, runId, to);
+  if (item.kind !== "retry") moveMark(draft, runId, item.kind === "start" ? "" : item.stepId, to);
   if (!isInFlight(draft.run(runId))) dispatch(draft, runId, REASONS[item.kind]);
 }
