@@ -223,7 +223,12 @@ export class Session {
       return this.#conclude(handlerThrew(new NonDeterminismError(call.id, call.id, message)));
     }
     const isNews = !call.isLost;
-    call.settle(entry);
+    try {
+      call.settle(entry);
+    } catch (cause) {
+      const message = `what is recorded of step ${JSON.stringify(call.id)} cannot be read`;
+      return this.#conclude(handlerThrew(new NonRetriableError(message, { cause })));
+    }
     if (isNews) this.#quiet.got();
     else this.#touch();
   }

@@ -15,6 +15,8 @@ const work = eddy.createFunction({ id: "work", triggers: [{ event: "work" }] }, 
     say("step", runId);
     return new Promise<void>((resolve) => setTimeout(resolve, ms));
   });
+  // The step's own connections must end with the worker, or this process would not.
+  await step.sendEvent("worked", { name: "worked", data: { key: event.data.key as string } });
   const reply = await step.waitForEvent("reply", { event: "reply", timeout: "1h", match: "data.key" });
   await step.run("end", () => say("end", runId, (reply as { data: { text: string } }).data.text));
   say("over", runId);

@@ -105,7 +105,7 @@ describe("a sleep or wait that lost its race", () => {
     );
   });
 
-  it("keeps its place when it is awaited in the same breath, and begins anew when that is after its withdrawal", async () => {
+  it("keeps its place when awaited in the same breath, and begins anew when awaited after its withdrawal", async () => {
     await bothWays(
       async ({ step }) => {
         const w = wait(step, "w");

@@ -81,6 +81,21 @@ describe("replay", () => {
     expect(run.output).toBe("theirs");
   });
 
+  it("fails the run where what is recorded is no JSON", async () => {
+    const { engine, replaceWorker } = await bench(
+      fn(async ({ step }) => {
+        await step.run("a", () => 1);
+        await step.sleep("nap", 1);
+      }),
+    );
+    const run = await engine.startRun("app/f");
+    const data = new TextEncoder().encode("{");
+    run.memo = run.memo.map((entry) => ({ ...entry, data }));
+    await replaceWorker();
+    await engine.settle(run, "nap");
+    expect([run.status, run.error?.message]).toEqual(["failed", 'what is recorded of step "a" cannot be read']);
+  });
+
   it("does not repeat the handler's log lines", async () => {
     const logger = memoryLogger();
     const client = new Eddy({ id: "app", logger });
