@@ -45,7 +45,11 @@ export const stepRequest = z.strictObject({
   stepAttempts: z.array(z.tuple([z.string(), z.number().int().min(1)])),
   /** The triggering event as JSON text; null where the worker should have it, and asks (`needState`) if not. */
   event: bytes.nullable(),
-  /** Settled since the last invocation, other than by its own worker. */
+  /**
+   * Settled since the last invocation, other than by its own worker. Memos are in the order in which the handler gets
+   * them, so that a race is decided the same way each time: what an invocation reports goes before what the engine
+   * settled while it ran.
+   */
   memo: z.array(memoEntry),
   /** How many entries the whole memo has; a worker that ends up with fewer asks for the state. */
   memoTotal: z.number().int().min(0),
