@@ -15,7 +15,8 @@ export function drawNextVersion(drawing: Drawing, { config, nodes }: ScriptVersi
 function changedNodes(drawing: Drawing, nodes: readonly Node[]): readonly Node[] {
   const { rng } = drawing;
   const at = rng.between(0, Math.max(0, nodes.length - 1));
-  const kind = rng.pick(["added", "removed", "renamed", "more"] as const);
+  const named = nodes[at] !== undefined && "id" in nodes[at];
+  const kind = rng.pick(["added", "removed", named ? "renamed" : "removed", "more"] as const);
   switch (kind) {
     case "added":
       return [...nodes.slice(0, at), drawRun(drawing), ...nodes.slice(at)];
