@@ -31,7 +31,8 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
   const { offset, nowMs } = draft.moment;
   const isLate = isLateStart(event);
   const startedAtMs = timeOfEvent(event, draft.moment);
-  const rulesAt = new Map(declared.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
+  const cancels = declared.filter(({ purpose }) => purpose === "cancel");
+  const rulesAt = new Map(cancels.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
   if (draft.get(guestKey(base)) === null) {
     const fromOffset = isLate ? -1 : offset;
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
