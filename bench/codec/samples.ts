@@ -58,7 +58,7 @@ const RUN: Rows["run"] = {
   startedAtMs: 1_800_000_000_050,
   beganOffset: 123_456,
   mark: { offset: 123_456, atMs: 1_800_000_000_050 },
-  laterMark: null,
+  laterMarks: [],
   retries: 4,
   memo: ["load", "generate-draft", "request-review"].map(memo),
   pending: [

@@ -16,8 +16,26 @@ export const ID_PATH = "id";
 /** [path, canonical value] pairs of one event, sorted by path; paths without a scalar value are absent. */
 export type MatchValues = readonly (readonly [path: string, value: string])[];
 
+/**
+ * While an event or a report is decided, its values are asked for again and again, and hashing is what costs most there.
+ * Memos of short texts, bounded; they change no answer.
+ */
+const MEMO_ENTRIES_MAX = 4_096;
+const MEMO_CHARS_MAX = 512;
+const shards = new Map<string, number>();
+const routeKeys = new Map<string, string>();
+
+function memoised<V>(memo: Map<string, V>, text: string, make: () => V): V {
+  const known = memo.get(text);
+  if (known !== undefined) return known;
+  const made = make();
+  if (memo.size >= MEMO_ENTRIES_MAX) memo.clear();
+  if (text.length <= MEMO_CHARS_MAX) memo.set(text, made);
+  return made;
+}
+
 export function shardOf(canonical: string): number {
-  return (murmur2(canonical) & 0x7fffffff) % SHARDS;
+  return memoised(shards, canonical, () => (murmur2(canonical) & 0x7fffffff) % SHARDS);
 }
 
 export function partitionOfShard(shard: number, partitions: number): number {
@@ -76,7 +94,8 @@ export function functionIdOf(app: string, id: string): string {
 
 /** Identity of (event name, path, value): the key under which waits and cancel rules are found. Carries the shard. */
 export function routeKeyOf(eventName: string, path: string, value: string): string {
-  return shardText(shardOf(value)) + digestOf("route", eventName, path, value);
+  const text = `${eventName.length}:${eventName}${path.length}:${path}${value}`;
+  return memoised(routeKeys, text, () => shardText(shardOf(value)) + digestOf("route", eventName, path, value));
 }
 
 /** Where a wait or cancel rule meets its events. Both paths as `canonAt` reads them. */

@@ -28,7 +28,7 @@ export function runOf(runId: string, given: Partial<RunRow> = {}): RunRow {
     startedAtMs: 0,
     beganOffset: 0,
     mark: { offset: 0, atMs: 0 },
-    laterMark: null,
+    laterMarks: [],
     retries: 0,
     memo: [],
     pending: [],
