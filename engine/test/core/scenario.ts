@@ -66,15 +66,16 @@ type Given<T, Needed extends keyof T> = Partial<T> & Pick<T, Needed>;
 /** What is set matters. */
 export interface GivenFunction {
   readonly id: string;
+  readonly name?: string;
   readonly triggers?: readonly Given<FunctionTrigger, "event">[];
   readonly cancelOn?: readonly Given<CancelRule, "event">[];
   readonly waits?: readonly Given<DeclaredWait, "event">[];
   readonly retries?: number;
 }
-export function fn({ id, triggers, cancelOn, waits, retries }: GivenFunction): FunctionConfig {
+export function fn({ id, name, triggers, cancelOn, waits, retries }: GivenFunction): FunctionConfig {
   return {
     id,
-    name: id,
+    name: name ?? id,
     triggers: (triggers ?? [{ event: "cart/added" }]).map((trigger) => ({ if: null, ...trigger })),
     cancelOn: (cancelOn ?? []).map((rule) => ({ match: null, if: null, timeout: null, ...rule })),
     waits: (waits ?? []).map((wait) => ({ match: null, if: null, since: "mark" as const, ...wait })),
