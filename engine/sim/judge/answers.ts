@@ -3,7 +3,7 @@
  * whoever gave it knew at least what it had applied when it was asked, and at most what the log had when it answered.
  * It need not be the owner any more: a zombie tells the past, which the invocation fences.
  */
-import type { MemoEntry, StepRequest } from "@eddy/schemas";
+import type { StepRequest } from "@eddy/schemas";
 import type { Answer } from "../actors/facts.js";
 import type { Expected } from "../model/expectation.js";
 import type { PartitionModel } from "../model/partition-model.js";
@@ -52,12 +52,10 @@ function problemAt({ invocation, memo }: Answer, run: ModelRun, requests: Reques
   }
   const mayBeCurrent = before <= invocation && invocation <= after && run.endedAt > at;
   if (!mayBeCurrent) return `a state was given for invocation ${invocation}, which is over`;
-  const upTo = (last: number): readonly MemoEntry[] =>
-    [...run.memo.values()].filter(({ stepId }) => (run.settledAt.get(stepId) ?? Infinity) <= last);
-  const [least, most] = [upTo(at), upTo(at + 1)];
-  const given = new Set(memo.map(({ stepId }) => stepId));
-  const isWhole = least.every(({ stepId }) => given.has(stepId));
-  const wanted = most.filter(({ stepId }) => given.has(stepId));
-  if (isWhole && same(wanted, memo)) return null;
-  return `a state with ${memo.length} steps was given, expected ${least.length} to ${most.length}`;
+  const applied = run.memos.findLast(({ offset }) => offset <= at)?.memo ?? [];
+  const during = run.memos.filter(({ offset }) => offset === at + 1).map((change) => change.memo);
+  if ([applied, ...during].some((known) => same(known, memo))) return null;
+  const least = Math.min(applied.length, ...during.map(({ length }) => length));
+  const most = Math.max(applied.length, ...during.map(({ length }) => length));
+  return `a state with ${memo.length} steps was given, expected ${least} to ${most}`;
 }

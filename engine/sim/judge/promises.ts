@@ -32,6 +32,8 @@ function judgeTimes({ evidence: { partition }, verdict }: PromiseCase, { runId, 
       if (settled.has(body.stepId)) verdict.add("G2", `${body.stepId} began again after it was settled`, at);
       dueAtMs.set(body.stepId, body.untilMs);
     }
+    // What lost a race may be asked for again, even if it had ended by then.
+    if (body.kind === "stepWithdrawn") settled.delete(body.stepId);
     if (body.kind !== "sleepEnded" && body.kind !== "waitTimedOut" && body.kind !== "waitResolved") continue;
     const due = dueAtMs.get(body.stepId);
     if (settled.has(body.stepId)) verdict.add("G2", `${body.stepId} was settled twice`, at);
@@ -105,6 +107,7 @@ function judgeAlive({ evidence, verdict }: PromiseCase, runs: readonly RunLines[
     if (value === null || world.triggerOf(run)?.isOne !== true) continue;
     const key = `${run.functionId} ${rule.event} ${rule.match} ${typeof value} ${value}`;
     const older = alive.get(key);
+    if (endOf(run)?.cause.offset === first.cause.offset) continue; // Over at once: a younger one had overtaken it.
     alive.set(key, run);
     const ended = older === undefined ? undefined : endOf(older);
     if (older === undefined || (ended !== undefined && ended.cause.offset <= first.cause.offset)) continue;

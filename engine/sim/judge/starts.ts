@@ -68,7 +68,7 @@ function mustStart(world: World, functionId: string, event: LoggedEvent): string
     const { base, partition } = placeOf(fn, functionId, event, world.partitions);
     if (partition === copy.partition) return base;
     // Its own partition may have a newer configuration when it hears of the event.
-    const isHome = copy.partition === event.home;
+    const isHome = copy.partition === event.home && !event.copies.has(partition);
     const all = world.configsOf(partition, functionId);
     const isSure = all.every((other) => other !== undefined && sameStart(fn, other));
     const knows = world.configAt(partition, functionId, firstOffsetSince(world, partition, copy.rawMs)) !== undefined;

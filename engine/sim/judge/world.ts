@@ -165,9 +165,14 @@ export function endOf({ lines }: RunLines): Caused<HistoryEntry> | undefined {
   return lines.find(({ body }) => ENDINGS.has(body.kind));
 }
 
-/** Ids of events that the run's waits took. */
+/** Ids of events that the run's waits took and did not give back. */
 export function takenBy({ lines }: RunLines): ReadonlySet<string> {
-  return new Set(lines.flatMap(({ body }) => (body.kind === "waitResolved" ? [body.eventId] : [])));
+  const taken = new Map<string, string>();
+  for (const { body } of lines) {
+    if (body.kind === "waitResolved") taken.set(body.stepId, body.eventId);
+    if (body.kind === "stepWithdrawn") taken.delete(body.stepId);
+  }
+  return new Set(taken.values());
 }
 
 export function runsOf(partition: number, history: readonly Caused<HistoryEntry>[]): readonly RunLines[] {

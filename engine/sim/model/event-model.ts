@@ -49,6 +49,8 @@ export interface Candidate {
   readonly app: RegisteredApp;
   readonly fn: FunctionConfig;
   readonly partition: number;
+  /** Path and value that place it; null: the event's id does. */
+  readonly anchor: readonly [path: string, value: string] | null;
 }
 
 export function onEvent(model: PartitionModel, record: EventRecord): void {
@@ -89,8 +91,9 @@ function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): Ma
 
 const pairOf = ({ id, name }: EventRecord, path: string, value: string): string =>
   JSON.stringify([id, name, path, value]);
-const startOf = ({ id }: EventRecord, { fn, base }: Candidate): string =>
-  anchorPathOf(fn) === ID_PATH ? id : `${id} ${base}`;
+/** What places the run: a start is known by it. */
+const startOf = (record: EventRecord, { anchor }: Candidate): string =>
+  anchor === null ? record.id : pairOf(record, ...anchor);
 
 /**
  * What makes the event new here: its id with a value of this partition, or alone, where it has none here or places a run.
@@ -212,10 +215,12 @@ function candidatesOf(
       );
       if (!isTriggered) continue;
       const functionId = functionIdOf(app.app, fn.id);
-      const anchorValue = anchorValueOf(values, anchorPathOf(fn));
+      const path = anchorPathOf(fn);
+      const anchorValue = anchorValueOf(values, path);
+      const isById = path === ID_PATH || matchValue(values, path) === null;
       found.push({
         base: runBaseOf({ functionId, eventName: record.name, eventId: record.id, anchorValue }),
-        ...{ functionId, app, fn },
+        ...{ functionId, app, fn, anchor: isById ? null : ([path, anchorValue] as const) },
         partition: partitionOf(anchorValue, model.where.partitions),
       });
     }
@@ -258,9 +263,9 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
     foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
     listens: new Map(declared.flatMap((d) => (isRule(d) ? [] : [[keyOf(d.listening, d.value), hearing]]))),
     sinceTrigger: new Set(declared.filter((d) => d.isSinceTrigger).map((d) => keyOf(d.listening, d.value))),
-    ...{ startedAtMs: event.atMs, beganOffset, mark: { offset: beganOffset, atMs: event.atMs }, laterMark: null },
-    ...{ memo: new Map(), settledAt: new Map(), endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
-    ...{ attempts: new Map(), taken: new Set(), invocation: 0, inFlight: false, news: false, memoSent: 0 },
+    ...{ startedAtMs: event.atMs, beganOffset, mark: { offset: beganOffset, atMs: event.atMs }, laterMarks: new Map() },
+    ...{ memo: new Map(), memos: [], endedAt: Infinity, pending: [], pendingNo: 0, withdrawn: new Set() },
+    ...{ attempts: new Map(), taken: new Map(), invocation: 0, inFlight: false, memoSent: 0 },
     ...{ cause: null, leaseUntilMs: Infinity, heartbeats: false },
   };
   model.runs.set(run.runId, run);
@@ -300,14 +305,16 @@ function overtakenBy(model: PartitionModel, run: ModelRun, upToMs: number): Mode
 /** Its sender may not have known that the trigger must go where these rules are. */
 function tellRules(model: PartitionModel, run: ModelRun, declared: readonly Declared[]): void {
   for (const to of run.foreign.keys()) {
-    const rules = declared
-      .filter(({ partition, expiresAtMs }) => partition === to && expiresAtMs !== undefined)
-      .map(({ listening, value, expiresAtMs = Infinity }) => ({
+    const there = declared.filter(({ partition, expiresAtMs }) => partition === to && expiresAtMs !== undefined);
+    if (there.length === 0) model.send(to, { ...introduction(run), wait: null, rules: [] });
+    for (const { listening, value, expiresAtMs = Infinity } of there) {
+      const rule = {
         ...{ event: listening.event, path: listening.path, value, if: listening.condition?.text ?? null },
         given: givenBytes(listening, run),
         expiresAtMs: expiresAtMs === Infinity ? null : expiresAtMs,
-      }));
-    model.send(to, { ...introduction(run), wait: null, rules });
+      };
+      model.send(to, { ...introduction(run), wait: null, rules: [rule] });
+    }
   }
 }
 

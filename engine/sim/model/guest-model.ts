@@ -129,6 +129,8 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
   };
   model.guests.set(base, guest);
   guest.runId = runId;
+  // The run is the judge: what it was given and does not name, it has given back or will ask for again.
+  guest.taken.clear();
   for (const id of taken) guest.taken.add(id);
   for (const rule of rules) {
     const { listening, value, given } = read(rule);
@@ -210,8 +212,8 @@ export function onAnswer(model: PartitionModel, { base, runId, answer: said }: I
     const { eventId: id, payload, atMs, fromLookback } = said;
     giveEvent(model, run, { stepId, event: { id, payload, atMs, offset: -1 }, fromLookback });
   } else {
-    model.settle(run, { stepId, kind: "wait", data: null, error: null, invocation: 0 });
-    model.moveMark(run, { offset: -1, atMs: deadlineMs });
+    model.remember(run, { stepId, kind: "wait", data: null, error: null, invocation: 0 });
+    model.moveMark(run, stepId, { offset: -1, atMs: deadlineMs });
     model.record(run, { kind: "waitTimedOut", stepId });
   }
   if (!run.inFlight) model.dispatch(run, "resume");

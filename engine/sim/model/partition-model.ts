@@ -54,8 +54,10 @@ export function isExecuting(run: ModelRun): boolean {
 
 const idsOf = ({ base, runId }: ModelRun) => ({ base, runId });
 
-const laterOf = (a: ModelMark | null, b: ModelMark): ModelMark =>
-  a === null ? b : { offset: Math.max(a.offset, b.offset), atMs: Math.max(a.atMs, b.atMs) };
+const laterOf = (a: ModelMark, b: ModelMark): ModelMark => ({
+  offset: Math.max(a.offset, b.offset),
+  atMs: Math.max(a.atMs, b.atMs),
+});
 
 export class PartitionModel {
   readonly expected: Expectation = { history: [], requests: [], aborts: [], registry: [], sent: [] };
@@ -198,15 +200,9 @@ export class PartitionModel {
     });
     this.record(run, { kind: "runDispatched", invocation: run.invocation, reason });
     const index = this.oracle.requestIndex(run.runId, run.invocation, this.offset);
-    Object.assign(run, { inFlight: true, news: false, memoSent: run.memo.size });
+    Object.assign(run, { inFlight: true, memoSent: run.memo.size });
     Object.assign(run, { leaseUntilMs: Infinity, heartbeats: false });
     run.cause = index === null ? null : ({ offset: this.offset, index } as ModelRun["cause"]);
-  }
-
-  /** The engine itself settles a step; the worker learns of it by the next request. */
-  settle(run: ModelRun, entry: MemoEntry): void {
-    this.remember(run, entry);
-    run.news = true;
   }
 
   /**
@@ -219,23 +215,42 @@ export class PartitionModel {
     if (entry.invocation !== 0) for (const { stepId } of told) run.memo.delete(stepId);
     run.memo.set(entry.stepId, entry);
     if (entry.invocation !== 0) for (const later of told) run.memo.set(later.stepId, later);
-    run.settledAt.set(entry.stepId, this.offset);
+    this.#noteMemo(run);
     run.attempts.delete("");
     run.attempts.delete(entry.stepId);
   }
 
-  /** What runs until the run only waits may have caused events that it will wait for: until then the mark stays. */
-  moveMark(run: ModelRun, to: ModelMark): void {
-    if (isExecuting(run)) run.laterMark = laterOf(run.laterMark, to);
-    else run.mark = laterOf(laterOf(run.laterMark, run.mark), to);
+  /** What the engine settled since the request, which the handler cannot know. */
+  newsOf(run: ModelRun): readonly MemoEntry[] {
+    return [...run.memo.values()].slice(run.memoSent).filter(({ invocation }) => invocation !== run.invocation);
   }
 
-  /** The run only waits. */
+  /** A step that the engine settled and the handler had given up by then. */
+  takeBack(run: ModelRun, stepId: string): void {
+    run.memo.delete(stepId);
+    run.laterMarks.delete(stepId);
+    for (const [eventId, by] of run.taken) if (by === stepId) run.taken.delete(eventId);
+    this.#noteMemo(run);
+  }
+
+  #noteMemo(run: ModelRun): void {
+    run.memos.push({ offset: this.offset, memo: [...run.memo.values()] });
+  }
+
+  /**
+   * What runs until the run only waits may have caused events that it will wait for: until then the mark stays.
+   * @param stepId what has ended; "" is the delay of the run.
+   */
+  moveMark(run: ModelRun, stepId: string, to: ModelMark): void {
+    run.laterMarks.set(stepId, to);
+    this.catchUpMark(run);
+  }
+
+  /** If the run only waits. */
   catchUpMark(run: ModelRun): void {
-    if (run.laterMark !== null && !isExecuting(run)) {
-      run.mark = laterOf(run.mark, run.laterMark);
-      run.laterMark = null;
-    }
+    if (isExecuting(run)) return;
+    for (const to of run.laterMarks.values()) run.mark = laterOf(run.mark, to);
+    run.laterMarks.clear();
   }
 
   end(run: ModelRun, entry: DistributiveOmit<HistoryEntry, "runId" | "functionId" | "atMs">): void {

@@ -20,9 +20,9 @@ export function applyReport(model: PartitionModel, report: StepReport): void {
 
 function applyOp(model: PartitionModel, run: ModelRun, op: StepOp): void {
   const { stepId } = op;
+  if (op.kind === "withdrawn") return withdraw(model, run, stepId);
   if (run.memo.has(stepId)) return;
   const open = run.pending.find((p) => p.kind !== "start" && p.stepId === stepId);
-  if (op.kind === "withdrawn") return withdraw(model, run, stepId);
   if (open !== undefined && !(open.kind === "retry" && op.kind === "stepCompleted")) return;
   switch (op.kind) {
     case "stepCompleted":
@@ -32,7 +32,7 @@ function applyOp(model: PartitionModel, run: ModelRun, op: StepOp): void {
     case "stepFailed": {
       const attempt = (run.attempts.get(stepId) ?? 0) + 1;
       const retryAtMs = retry(model, run, stepId, attempt, op);
-      if (retryAtMs === null) model.settle(run, { stepId, kind: "run", data: null, error: op.error, invocation: 0 });
+      if (retryAtMs === null) model.remember(run, { stepId, kind: "run", data: null, error: op.error, invocation: 0 });
       return model.record(run, { kind: "stepFailed", stepId, error: op.error, attempt, retryAtMs });
     }
     case "sleepRequested": {
@@ -57,7 +57,7 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
       return fail(model, run, outcome);
     case "suspended":
       model.catchUpMark(run);
-      if (run.news) return model.dispatch(run, "resume");
+      if (model.newsOf(run).length > 0) return model.dispatch(run, "resume");
       if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
       if (run.pending.length > 0) return;
       return fail(model, run, {

@@ -110,23 +110,22 @@ export interface ModelRun {
   readonly sinceTrigger: ReadonlySet<string>;
   /** Events before it are not eligible for the next wait. */
   mark: ModelMark;
-  /** Where the mark goes when the run only waits. */
-  laterMark: ModelMark | null;
+  /** Where the mark goes when the run only waits, by the step whose end moves it. */
+  laterMarks: Map<string, ModelMark>;
   /** In the order in which the handler sees it. */
   readonly memo: Map<string, MemoEntry>;
-  /** Where each entry of the memo was settled, by step. */
-  readonly settledAt: Map<string, number>;
+  /** The memo after each change, with the record that made it. */
+  readonly memos: { readonly offset: number; readonly memo: readonly MemoEntry[] }[];
   /** Where the run ended; Infinity while it lives. */
   endedAt: number;
   pending: Pending[];
   pendingNo: number;
   withdrawn: Set<string>;
   readonly attempts: Map<string, number>;
-  readonly taken: Set<string>;
+  /** Step that took it, by event id. */
+  readonly taken: Map<string, string>;
   invocation: number;
   inFlight: boolean;
-  /** Memo entries that the engine settled since the last request. */
-  news: boolean;
   /** Size of the memo at the last request. */
   memoSent: number;
   /** Where the request in flight was made; the index is told by the request itself. */

@@ -67,11 +67,12 @@ function firePending(model: PartitionModel, run: ModelRun, pending: Pending): vo
   run.pending = run.pending.filter((p) => p !== pending);
   if (pending.kind === "sleep" || pending.kind === "wait") {
     const { stepId, kind } = pending;
-    model.settle(run, { stepId, kind, data: null, error: null, invocation: 0 });
+    model.remember(run, { stepId, kind, data: null, error: null, invocation: 0 });
     model.record(run, { kind: kind === "sleep" ? "sleepEnded" : "waitTimedOut", stepId });
   }
   // The record before which it fires is still eligible.
-  if (pending.kind !== "retry") model.moveMark(run, { offset: model.offset - 1, atMs: pending.dueAtMs });
+  const ended = pending.kind === "start" ? "" : pending.stepId;
+  if (pending.kind !== "retry") model.moveMark(run, ended, { offset: model.offset - 1, atMs: pending.dueAtMs });
   if (run.inFlight) return;
   model.dispatch(run, pending.kind === "start" ? "start" : pending.kind === "retry" ? "retry" : "resume");
 }

@@ -15,9 +15,9 @@ export interface Given {
 
 /** The mark moves to the event itself, however late it is given. */
 export function giveEvent(model: PartitionModel, run: ModelRun, { stepId, event, fromLookback }: Given): void {
-  model.settle(run, { stepId, kind: "wait", data: event.payload, error: null, invocation: 0 });
-  run.taken.add(event.id);
-  model.moveMark(run, { offset: event.offset, atMs: event.atMs });
+  model.remember(run, { stepId, kind: "wait", data: event.payload, error: null, invocation: 0 });
+  run.taken.set(event.id, stepId);
+  model.moveMark(run, stepId, { offset: event.offset, atMs: event.atMs });
   model.record(run, { kind: "waitResolved", stepId, eventId: event.id, fromLookback });
 }
 
@@ -115,7 +115,7 @@ export function introduction(run: ModelRun) {
   const { base, runId, trigger, startedAtMs, taken, mark } = run;
   return {
     ...{ kind: "listen" as const, base, runId, trigger: { id: trigger.id, name: trigger.name }, startedAtMs },
-    ...{ taken: [...taken], keepFromMs: after(mark).atMs },
+    ...{ taken: [...taken.keys()], keepFromMs: after(mark).atMs },
   };
 }
 
@@ -124,7 +124,7 @@ interface Looking {
   readonly value: string;
   readonly given: unknown;
   readonly trigger: { readonly id: string; readonly name: string };
-  readonly taken: ReadonlySet<string>;
+  readonly taken: Pick<ReadonlySet<string>, "has">;
   readonly from: From;
   readonly deadlineMs: number;
   readonly hearing: Hearing;
@@ -173,14 +173,18 @@ export function earlierHit(model: PartitionModel, late: Late, rule: Rule, given:
   );
 }
 
-/** A wait or sleep that the handler gave up. */
+/** A wait or sleep that lost a race. Had it ended meanwhile, unknown to the handler, that is taken back. */
 export function withdraw(model: PartitionModel, run: ModelRun, stepId: string): void {
   const open = run.pending.find((p) => p.kind !== "start" && p.kind !== "retry" && p.stepId === stepId);
-  if (open === undefined) return;
+  const settled = model.newsOf(run).find((entry) => entry.stepId === stepId && entry.kind !== "run");
+  if (open === undefined && settled === undefined) return;
   run.pending = run.pending.filter((p) => p !== open);
   run.withdrawn.add(stepId);
-  if (open.kind !== "foreignWait") return;
-  const { base, runId } = run;
-  const upTo = run.foreign.get(open.partition) ?? -1;
-  model.send(open.partition, { kind: "unlisten", base, runId, no: open.no, upTo });
+  if (settled !== undefined) model.takeBack(run, stepId);
+  if (open?.kind === "foreignWait") {
+    const { base, runId } = run;
+    const upTo = run.foreign.get(open.partition) ?? -1;
+    model.send(open.partition, { kind: "unlisten", base, runId, no: open.no, upTo });
+  }
+  model.record(run, { kind: "stepWithdrawn", stepId });
 }
