@@ -90,7 +90,7 @@ describe("what is drawn", () => {
     for (const script of changed) expect(versionOf(script, 1).nodes).not.toEqual(script.nodes);
   });
 
-  it("has conditions that read back as they were drawn and parse as CEL, with what the handler computes in them", () => {
+  it("has conditions that read back as they were drawn and parse as CEL, with what handlers compute in them", () => {
     const texts = versions.flatMap(({ nodes }) => waitsOf(nodes).flatMap((node) => node.if ?? []));
     expect(texts.some((text) => text.includes("{"))).toBe(true);
     for (const text of texts) {
