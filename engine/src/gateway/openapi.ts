@@ -257,8 +257,8 @@ export function openApiDocument(): object {
       title: "Eddy",
       version: API_VERSION,
       description:
-        "Durable functions that wait for events. Every error has the same shape: branch on `error.code`. A 503 is to be " +
-        "tried again after the seconds that its Retry-After says.",
+        "Durable functions that wait for events. Every error has the same shape: branch on `error.code`. A 503 is to " +
+        "be tried again after the seconds that its Retry-After says.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],

@@ -171,9 +171,17 @@ export class HistoryStore {
 
   /** Those of the runs that are known, in the order of `runIds`. */
   async runs(runIds: readonly string[]): Promise<readonly RunRecord[]> {
-    const summaries = (await this.#reads.getAll(runIds.map(summaryKey))).flatMap((row) =>
-      row === undefined ? [] : [decodeJson<Summary>(row)],
-    );
+    return this.withEnds(await this.summaries(runIds));
+  }
+
+  /** Likewise, without what ended them. */
+  async summaries(runIds: readonly string[]): Promise<readonly Summary[]> {
+    const rows = await this.#reads.getAll(runIds.map(summaryKey));
+    return rows.flatMap((row) => (row === undefined ? [] : [decodeJson<Summary>(row)]));
+  }
+
+  /** In the order of `summaries`. */
+  async withEnds(summaries: readonly Summary[]): Promise<readonly RunRecord[]> {
     const endKeys = summaries.map(({ runId, endCause }) => (endCause === null ? null : timelineKey(runId, endCause)));
     const ends = await this.#reads.getAll(endKeys.filter((key) => key !== null));
     let next = 0;

@@ -19,6 +19,7 @@ import {
   listStart,
   type ListPlace,
   type RunList,
+  type Summary,
 } from "./history-rows.js";
 
 export type { ListPlace };
@@ -51,23 +52,24 @@ export interface Page<T> {
 
 /** Places that one scan of a partition gives. */
 const CHUNK = { min: 16, max: 256 } as const;
+const SUMMARIES_PER_READ = 100;
 
 /** @returns at most `limit` runs, after at most LIMITS.runsExaminedMax that were looked at. */
 export async function readPage(stores: readonly HistoryStore[], query: PageQuery): Promise<Page<RunRecord>> {
   const { filter, limit } = query;
   const streams = new Streams(stores, query);
-  const runs: RunRecord[] = [];
+  const found: Found[] = [];
   let examined = 0;
   for (;;) {
     const ready = await streams.next();
-    if (ready.length === 0) return { runs, seenTo: null };
-    for (let at = 0; at < ready.length; at += limit) {
-      const slice = ready.slice(at, at + limit);
-      for (const [i, run] of (await readRuns(slice)).entries()) {
+    if (ready.length === 0) return { runs: await withEnds(found), seenTo: null };
+    for (let at = 0; at < ready.length; at += SUMMARIES_PER_READ) {
+      const slice = ready.slice(at, at + SUMMARIES_PER_READ);
+      for (const [i, one] of (await readSummaries(slice)).entries()) {
         examined += 1;
-        if (run !== null && fits(run, filter)) runs.push(run);
-        if (runs.length < limit && examined < LIMITS.runsExaminedMax) continue;
-        return { runs, seenTo: slice[i]?.place ?? null };
+        if (one !== null && fits(one.summary, filter)) found.push(one);
+        if (found.length < limit && examined < LIMITS.runsExaminedMax) continue;
+        return { runs: await withEnds(found), seenTo: slice[i]?.place ?? null };
       }
     }
   }
@@ -174,7 +176,7 @@ function listFor({ status, functionId, eventName }: RunFilter): RunList {
 }
 
 /** Lists are read before summaries, and some names share one: what counts is the summary. */
-function fits({ summary }: RunRecord, { functionId, status, eventName, fromMs, untilMs }: RunFilter): boolean {
+function fits(summary: Summary, { functionId, status, eventName, fromMs, untilMs }: RunFilter): boolean {
   return (
     (functionId === null || summary.functionId === functionId) &&
     (status === null || summary.status === status) &&
@@ -184,15 +186,35 @@ function fits({ summary }: RunRecord, { functionId, status, eventName, fromMs, u
   );
 }
 
+interface Found {
+  readonly store: HistoryStore;
+  readonly summary: Summary;
+}
+
 /** In the order of `candidates`; null: forgotten since its place was read. */
-async function readRuns(candidates: readonly Candidate[]): Promise<readonly (RunRecord | null)[]> {
-  const byStore = new Map<HistoryStore, string[]>();
-  for (const { store, place } of candidates) {
-    const ids = byStore.get(store);
-    if (ids === undefined) byStore.set(store, [place.runId]);
-    else ids.push(place.runId);
+async function readSummaries(candidates: readonly Candidate[]): Promise<readonly (Found | null)[]> {
+  const read = async ([store, of]: readonly [HistoryStore, readonly Candidate[]]): Promise<readonly Found[]> =>
+    (await store.summaries(of.map(({ place }) => place.runId))).map((summary) => ({ store, summary }));
+  const found = (await Promise.all([...byStore(candidates)].map(read))).flat();
+  const byId = new Map(found.map((one) => [one.summary.runId, one]));
+  return candidates.map(({ place }) => byId.get(place.runId) ?? null);
+}
+
+/** In the order of `found`. */
+async function withEnds(found: readonly Found[]): Promise<readonly RunRecord[]> {
+  const read = ([store, of]: readonly [HistoryStore, readonly Found[]]): Promise<readonly RunRecord[]> =>
+    store.withEnds(of.map(({ summary }) => summary));
+  const runs = (await Promise.all([...byStore(found)].map(read))).flat();
+  const byId = new Map(runs.map((run) => [run.summary.runId, run]));
+  return found.flatMap(({ summary }) => byId.get(summary.runId) ?? []);
+}
+
+function byStore<T extends { readonly store: HistoryStore }>(items: readonly T[]): ReadonlyMap<HistoryStore, T[]> {
+  const groups = new Map<HistoryStore, T[]>();
+  for (const item of items) {
+    const group = groups.get(item.store);
+    if (group === undefined) groups.set(item.store, [item]);
+    else group.push(item);
   }
-  const found = await Promise.all([...byStore].map(([store, runIds]) => store.runs(runIds)));
-  const runs = new Map(found.flat().map((run) => [run.summary.runId, run]));
-  return candidates.map(({ place }) => runs.get(place.runId) ?? null);
+  return groups;
 }

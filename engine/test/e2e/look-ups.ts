@@ -16,33 +16,39 @@ const worker: Script = (request: StepRequest) => {
   return { ops: [], outcome: { kind: "returned", data: json(data.n) } };
 };
 
+let host: Host;
+let connected: ScriptedWorker;
+
+/** While partitions move between engines, nobody can tell. */
+async function get(path: string, init?: RequestInit): Promise<Response> {
+  return eventually(`an answer of ${path}`, async () => {
+    const reply = await host.get(path, init);
+    return reply.status === 503 ? null : reply;
+  });
+}
+async function runs(search = ""): Promise<readonly RunSummary[]> {
+  const found: RunSummary[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const reply = await get(`/v1/runs?limit=7&${search}${cursor === "" ? "" : `&cursor=${cursor}`}`);
+    const page = runsReply.parse(await reply.json());
+    found.push(...page.data);
+    cursor = page.next_cursor;
+  }
+  return found;
+}
+
 export function lookUps(kind: Kind): void {
-  let host: Host;
-  let connected: ScriptedWorker;
   beforeEach(async () => {
     host = await Host.start(kind);
     connected = await host.worker([quick, slow], worker);
   });
   afterEach(() => host.close());
+  seenAtOnce();
+  cancelled();
+  if (kind !== "memory") restarted();
+}
 
-  /** While partitions move between engines, nobody can tell. */
-  async function get(path: string, init?: RequestInit): Promise<Response> {
-    return eventually(`an answer of ${path}`, async () => {
-      const reply = await host.get(path, init);
-      return reply.status === 503 ? null : reply;
-    });
-  }
-  async function runs(search = ""): Promise<readonly RunSummary[]> {
-    const found: RunSummary[] = [];
-    for (let cursor: string | null = ""; cursor !== null;) {
-      const reply = await get(`/v1/runs?limit=7&${search}${cursor === "" ? "" : `&cursor=${cursor}`}`);
-      const page = runsReply.parse(await reply.json());
-      found.push(...page.data);
-      cursor = page.next_cursor;
-    }
-    return found;
-  }
-
+function seenAtOnce(): void {
   it("show every event at once, as it was sent, also where nobody listens", async () => {
     for (let i = 0; i < 10; i += 1) {
       const id = await host.send("nobody/listens", { i, text: "ü" });
@@ -52,7 +58,7 @@ export function lookUps(kind: Kind): void {
     expect((await get("/v1/events/nope")).status).toBe(404);
   });
 
-  it("show a run from the moment in which its event was accepted, and as ended from its worker's last report on", async () => {
+  it("show a run from the moment its event was accepted, as ended from its worker's last report on", async () => {
     for (let n = 0; n < 10; n += 1) {
       const id = await host.send("quick/asked", { n });
       const { data } = eventReply.parse(await (await get(`/v1/events/${id}`)).json());
@@ -78,7 +84,9 @@ export function lookUps(kind: Kind): void {
     expect(await runs("event=quick/asked")).toEqual([]);
     expect(await runs(`until=${encodeURIComponent(times.at(-1) ?? "")}`)).toEqual([]);
   });
+}
 
+function cancelled(): void {
   it("cancel: 200, and again; 409 for what has ended; 404 for what never was; the timeline says why", async () => {
     const id = await host.send("slow/asked", { n: 1 });
     const { run_id } = await host.run(id, "Running");
@@ -109,16 +117,16 @@ export function lookUps(kind: Kind): void {
     expect(text).toContain('eddy_workers_connected{app="shop"} 1');
     expect(await (await get("/openapi.json")).json()).toMatchObject({ openapi: "3.1.0" });
   });
+}
 
-  if (kind !== "memory") {
-    it("show the same after a restart", async () => {
-      const sent = await host.send("quick/asked", { n: 7 });
-      await host.run(sent, "Completed");
-      const before = await runs();
-      await host.restart();
-      expect(await runs()).toEqual(before);
-      const { data } = eventReply.parse(await (await get(`/v1/events/${sent}`)).json());
-      expect(data).toMatchObject({ event: { data: { n: 7 } }, runs: [{ status: "Completed" }] });
-    });
-  }
+function restarted(): void {
+  it("show the same after a restart", async () => {
+    const sent = await host.send("quick/asked", { n: 7 });
+    await host.run(sent, "Completed");
+    const before = await runs();
+    await host.restart();
+    expect(await runs()).toEqual(before);
+    const { data } = eventReply.parse(await (await get(`/v1/events/${sent}`)).json());
+    expect(data).toMatchObject({ event: { data: { n: 7 } }, runs: [{ status: "Completed" }] });
+  });
 }

@@ -98,7 +98,7 @@ describe("the list of functions", () => {
     expect((await fetch(`${url}/internal/workers`)).status).toBe(404);
   });
 
-  it("answers 503 where the registry could not be read for too long, 400 for parameters that it does not have", async () => {
+  it("answers 503 where the registry cannot be read for long, 400 for unknown parameters", async () => {
     expect((await fetch(`${url}/v1/functions?app=shop`)).status).toBe(400);
     await w.registry.close();
     w.clock.advance(10_000);

@@ -177,7 +177,7 @@ describe("a list of runs", () => {
     );
   });
 
-  it("ends a page after so many runs that it looked at, and goes on from there, in the order of all engines", async () => {
+  it("ends a page after so many runs that it looked at, and goes on there, in the order of all engines", async () => {
     const [a, b] = await twoGateways();
     const [older, old] = [runOn(0, "shop/cart", "older"), runOn(2, "shop/cart", "old")];
     await write.start(older, { atMs: 400 });

@@ -168,7 +168,7 @@ describe("a seat", () => {
     expect(meter.seen).toEqual([["eddy_takeover_seconds", 2.505]]);
   });
 
-  it("says what is decided while it runs, nothing while it takes over, and that no more comes once it has failed", async () => {
+  it("says what is decided while it runs, nothing during a takeover, and all is once it has failed", async () => {
     seat.assign();
     await until("a task", () => tasks.length === 1);
     expect(() => seat.hasSettled(0)).toThrow(TransientError);
