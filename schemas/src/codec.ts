@@ -42,7 +42,7 @@ const INBOX: Layout = [
   ["unlisten", ["base", "runId", "no", "upTo", "source"]],
   ["answer", ["base", "runId", "answer", "source"]],
   ["announced", ["base", "at", "event", "source"]],
-  ["learn", ["app", "base", "wait", "sinceMs", "settleMs", "source"]],
+  ["learn", ["app", "base", "wait", "settleMs", "source"]],
   ["settled", ["version", "source"]],
 ];
 const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [

@@ -1,7 +1,7 @@
 /** Inbox record kinds: everything that a partition task consumes. New kinds are added at the end, never renumbered. */
 import { z } from "zod";
 import { conditionText } from "./condition-text.js";
-import { appConfig, learnedWait, registeredApp } from "./function-config.js";
+import { appConfig, learnedWait, listenedPath, registeredApp } from "./function-config.js";
 import { LIMITS } from "./limits.js";
 import { errorShape, stepReport } from "./steps.js";
 
@@ -139,8 +139,8 @@ export const inboxRecord = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("registered"),
     config: registeredApp,
-    /** Paths by which events were not routed before; each partition offers what it has of them from `sinceMs` (stream time) on. */
-    news: z.array(z.strictObject({ event: name, path: z.string(), sinceMs: z.number() })),
+    /** Paths by which events were not routed before; each partition offers what it has of them. */
+    news: z.array(listenedPath),
     settleMs: count,
     source: sourceShape,
   }),
@@ -206,8 +206,6 @@ export const inboxRecord = z.discriminatedUnion("kind", [
     app,
     base,
     wait: learnedWait,
-    /** Events before this are not eligible, in stream time. */
-    sinceMs: z.number(),
     settleMs: count,
     source: sourceShape,
   }),

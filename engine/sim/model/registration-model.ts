@@ -1,6 +1,5 @@
 /** Functions and routes: inbox 0 numbers registrations, all partitions apply them in that order, and settle. */
 import {
-  BROKER_SKEW_MS,
   LIMITS,
   matchValue,
   parsedJson,
@@ -25,13 +24,12 @@ export function onRegister(model: PartitionModel, { config, settleMs }: InboxRec
   const former = model.apps.get(app);
   const own = (former?.learned ?? []).filter(({ functionId }) => functions.some(({ id }) => id === functionId));
   const now = { app, functions, learned: own };
-  // No run of the new functions has begun before now.
-  const news = newsOf(model, now).map((route) => ({ ...route, sinceMs: model.nowMs }));
+  const news = newsOf(model, now);
   number(model, { ...now, retired: retiredBy(former, now) }, settleMs, news);
 }
 
 /** A run's wait becomes its function's. */
-export function onLearn(model: PartitionModel, { app, wait, sinceMs, settleMs }: InboxRecordOf<"learn">): void {
+export function onLearn(model: PartitionModel, { app, wait, settleMs }: InboxRecordOf<"learn">): void {
   if (model.where.partition !== 0) return;
   const former = model.apps.get(app);
   if (former === undefined) return;
@@ -40,7 +38,7 @@ export function onLearn(model: PartitionModel, { app, wait, sinceMs, settleMs }:
   const isRouted = model.routes.of(event).paths.includes(path);
   if (isKnown && isRouted) return;
   const learned = isKnown ? former.learned : [...former.learned, { functionId, event, path, of }];
-  number(model, { ...former, learned }, settleMs, isRouted ? [] : [{ event, path, sinceMs }]);
+  number(model, { ...former, learned }, settleMs, isRouted ? [] : [{ event, path }]);
 }
 
 function same(a: LearnedWait, b: LearnedWait): boolean {
@@ -110,14 +108,14 @@ function applyRegistration(model: PartitionModel, config: RegisteredApp, news: N
   model.settling.set(config.version, {
     routes: news,
     missing: early?.missing ?? model.where.partitions,
-    sendAtMs: model.rawMs + settleMs,
+    sendAtMs: model.rawMs + Math.max(1, settleMs),
   });
 }
 
 /** What came before the new routes, and this partition is the home of, goes to where it would have gone by them. */
 function offerPast(model: PartitionModel, news: News): void {
   const { partition, partitions } = model.where;
-  for (const { record, atMs } of pastOf(model, Math.min(...news.map(({ sinceMs }) => sinceMs)) - BROKER_SKEW_MS)) {
+  for (const { record, atMs } of pastOf(model, -Infinity)) {
     if (record?.kind !== "event" || record.origin !== null || record.home !== partition) continue;
     const body = { ...(parsedJson(record.payload) as object), id: record.id };
     const values = news.flatMap(({ event, path }): [string, string][] => {

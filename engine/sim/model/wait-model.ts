@@ -48,7 +48,7 @@ export function requestWait(model: PartitionModel, run: ModelRun, op: WaitReques
     run.pending.push({ kind: "wait", no, dueAtMs: deadlineMs, deadlineMs, stepId, ...listening, value, from });
     return;
   }
-  learn(model, run, listening, from);
+  learn(model, run, listening);
   const partition = partitionOf(value, model.where.partitions);
   if (op.since === "trigger" && !mayLookBack(model, run, listening, value)) {
     return model.end(run, { kind: "runFailed", error: engineError("UndeclaredWaitError") });
@@ -87,7 +87,7 @@ function mayLookBack(model: PartitionModel, run: ModelRun, listening: Listening,
 }
 
 /** What the function has not declared it declares from now on: whoever sends must know the way. */
-function learn(model: PartitionModel, run: ModelRun, { event, path, of }: Listening, from: From): void {
+function learn(model: PartitionModel, run: ModelRun, { event, path, of }: Listening): void {
   const app = model.apps.get(run.app);
   const functionId = run.functionId.slice(run.app.length + 1);
   if (functionIdOf(run.app, functionId) !== run.functionId) throw new Error(`no function id: ${run.functionId}`);
@@ -96,7 +96,7 @@ function learn(model: PartitionModel, run: ModelRun, { event, path, of }: Listen
   const wait = { functionId, event, path, of: of.startsWith("=") && of !== path ? null : of };
   const { base } = run;
   const { settleMs } = model;
-  model.send(0, { kind: "learn", app: run.app, base, wait, sinceMs: from.atMs, settleMs });
+  model.send(0, { kind: "learn", app: run.app, base, wait, settleMs });
 }
 
 /** Asks the partition of the value to keep the wait. */

@@ -255,15 +255,15 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
 
 /** Paths that were not routed before: the partition reads what it has of them. */
 function planNews(plan: Plan, record: InboxRecordOf<"register" | "learn" | "registered">): void {
-  const { view, moment } = plan;
-  const range = newsRange(view, newsOf(plan, record), moment);
+  const { moment } = plan;
+  const range = newsRange(newsOf(plan, record), moment);
   if (range !== null) plan.past(range);
 }
 
 function newsOf({ view, moment }: Plan, record: InboxRecordOf<"register" | "learn" | "registered">) {
   if (record.kind === "registered") return record.news;
   if (moment.partition !== 0) return [];
-  const numbering = record.kind === "register" ? numberingOf(view, record, moment) : learningOf(view, record);
+  const numbering = record.kind === "register" ? numberingOf(view, record) : learningOf(view, record);
   return numbering === null || numbering === "too many" ? [] : numbering.news;
 }
 

@@ -100,7 +100,7 @@ describe("registration", () => {
     const records = effects.flatMap((e) =>
       e.kind === "AppendInbox" && e.record.kind === "registered" ? [e.record] : [],
     );
-    const news = [{ event: "review/done", path: "data.id", sinceMs: s.nowMs }];
+    const news = [{ event: "review/done", path: "data.id" }];
     expect(records).toMatchObject(
       [1, 2].map((index) => ({ config: { version: 1 }, news, settleMs: 7, source: { index } })),
     );

@@ -215,7 +215,6 @@ const anything = fc.oneof(
     app: pick(APP, "gone"),
     base: anyBase,
     wait: learned,
-    sinceMs: anyMs,
     settleMs: pick(0, 9_000),
     source,
   }),
@@ -223,7 +222,7 @@ const anything = fc.oneof(
   record("register", { config: configs.map((functions) => ({ app: APP, functions })), settleMs: pick(0, 9_000) }),
   record("registered", {
     ...{ config: app, settleMs: pick(0, 9_000), source },
-    news: fc.array(fc.record({ event: name, path, sinceMs: anyMs }), { maxLength: 3 }),
+    news: fc.array(fc.record({ event: name, path }), { maxLength: 3 }),
   }),
   record("cancel", { runId: base, reason: pick("asked") }),
   record("delivered", { app: pick(APP, "gone"), mark: fc.record({ offset: fc.nat(60), index: count }) }),

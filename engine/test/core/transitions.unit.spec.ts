@@ -99,7 +99,7 @@ const INPUTS: Record<Input["kind"], (given: Given) => void> = {
   },
   learn: ({ s }) => {
     const wait = { functionId: "flow", event: "new", path: "data.far", of: "data.far" };
-    s.apply({ kind: "learn", app: "shop", base: GUEST, wait, sinceMs: s.nowMs, settleMs: 0, ...fromFar(s) });
+    s.apply({ kind: "learn", app: "shop", base: GUEST, wait, settleMs: 0, ...fromFar(s) });
   },
   settled: ({ s }) => s.apply({ kind: "settled", version: 1, ...fromFar(s) }),
   timerDue: ({ s }) => s.tick(2 * HOUR),

@@ -2,25 +2,25 @@
  * Events that came before their route was known: each partition offers those that it is the home of to the partitions
  * of the values that their senders left out. Offers are for waits and cancel rules; they start nothing.
  */
-import { BROKER_SKEW_MS, canonAt, PAST_MS_MAX, partitionOf, type InboxRecordOf } from "@eddy/schemas";
-import { partitionRowOf, type Draft } from "../draft.js";
+import { canonAt, PAST_MS_MAX, partitionOf, type InboxRecordOf } from "@eddy/schemas";
+import type { Draft } from "../draft.js";
 import type { Moment } from "../inputs.js";
 import { timeOf } from "../match/lookback.js";
 import { eventOf } from "../match/payload.js";
-import type { PastRange, RowView } from "../state/view.js";
+import type { PastRange } from "../state/view.js";
 
 type News = InboxRecordOf<"registered">["news"];
 
 /** What is read again of the own inbox. Null: nothing is new. */
-export function newsRange(rows: Pick<RowView, "get">, news: News, { offset, rawMs }: Moment): PastRange | null {
+export function newsRange(news: News, { offset, rawMs }: Moment): PastRange | null {
   if (news.length === 0) return null;
-  const sinceMs = news.reduce((min, { sinceMs: at }) => Math.min(min, at), Infinity) - BROKER_SKEW_MS;
-  const fromRawMs = Math.max(sinceMs - partitionRowOf(rows).advanceMs, rawMs - PAST_MS_MAX);
+  // Whatever run may yet wait for it: the route is new for those who began long ago, too.
+  const fromRawMs = rawMs - PAST_MS_MAX;
   return { names: [...new Set(news.map(({ event }) => event))].sort(), fromRawMs, toOffset: offset };
 }
 
 export function offerPast(draft: Draft, news: News): void {
-  const range = newsRange(draft, news, draft.moment);
+  const range = newsRange(news, draft.moment);
   if (range === null) return;
   const { partition, partitions } = draft.moment;
   const { version } = draft.functions();

@@ -15,7 +15,6 @@ import {
   type RegisteredApp,
 } from "@eddy/schemas";
 import { engineError, functionsOf, partitionRowOf, type Draft } from "../draft.js";
-import type { Moment } from "../inputs.js";
 import { utf8Bytes } from "../utf8.js";
 import { isRouted, listenedBy } from "./functions.js";
 import { offerPast } from "./offer.js";
@@ -32,7 +31,7 @@ export interface Numbering {
 
 export function onRegister(draft: Draft, record: InboxRecordOf<"register">): void {
   if (draft.moment.partition !== 0) return notInboxZero(draft, "registrations go to inbox 0");
-  const numbering = numberingOf(draft, record, draft.moment);
+  const numbering = numberingOf(draft, record);
   const problem = fullness(draft.functions(), numbering);
   if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
   number(draft, numbering);
@@ -42,7 +41,6 @@ export function onRegister(draft: Draft, record: InboxRecordOf<"register">): voi
 export function numberingOf(
   rows: Pick<RowView, "get">,
   { config: { app, functions }, settleMs }: InboxRecordOf<"register">,
-  { nowMs }: Moment,
 ): Numbering {
   const known = functionsOf(rows);
   const former = known.apps.find((other) => other.app === app);
@@ -55,9 +53,8 @@ export function numberingOf(
     learned,
     retired: retiredBy(former, { functions, learned }),
   };
-  // A run of the new functions cannot have begun before now.
   const news = listenedBy(config).filter((listened) => !isRouted(known, listened));
-  return { config, news: news.map((listened) => ({ ...listened, sinceMs: nowMs })), settleMs };
+  return { config, news, settleMs };
 }
 
 export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
@@ -85,7 +82,7 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
 /** @param rows of partition 0. @returns null where there is nothing to be learned. */
 export function learningOf(
   rows: Pick<RowView, "get">,
-  { app: name, wait, sinceMs, settleMs }: InboxRecordOf<"learn">,
+  { app: name, wait, settleMs }: InboxRecordOf<"learn">,
 ): Numbering | "too many" | null {
   const known = functionsOf(rows);
   const app = known.apps.find((other) => other.app === name);
@@ -100,7 +97,7 @@ export function learningOf(
     version: partitionRowOf(rows).registrations + 1,
     learned: isKnown ? app.learned : [...app.learned, { functionId, event, path, of }],
   };
-  return { config, news: routed ? [] : [{ event, path, sinceMs }], settleMs };
+  return { config, news: routed ? [] : [{ event, path }], settleMs };
 }
 
 function isSame(a: LearnedWait, b: LearnedWait): boolean {
@@ -176,7 +173,7 @@ function apply(draft: Draft, { config, news, settleMs }: Numbering): void {
   });
   if (news.length === 0) return;
   const routes = news.map(({ event, path }) => ({ event, path }));
-  draft.emit({ kind: "SettlingBegan", version, routes, partitions, sendAtMs: rawMs + settleMs });
+  draft.emit({ kind: "SettlingBegan", version, routes, partitions, sendAtMs: rawMs + Math.max(1, settleMs) });
   offerPast(draft, news);
 }
 

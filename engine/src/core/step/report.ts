@@ -208,10 +208,9 @@ function learnIfNew(draft: Draft, runId: string, op: OpOf<"waitRequested">): voi
   const wait = learnedWaitOf(functionId.slice(app.length + 1), op);
   if (declaresWait(draft.functions(), { app, functionId, event: wait.event, path: wait.path })) return;
   const { settleMs } = draft.partitionRow();
-  const sinceMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
   draft.append(0, (source) => ({
     kind: "learn",
-    ...{ app, base: baseOfRun(runId), wait, sinceMs, settleMs, source },
+    ...{ app, base: baseOfRun(runId), wait, settleMs, source },
   }));
 }
 
