@@ -18,7 +18,7 @@ async function loggedIds(brokers: readonly string[], namespace: string): Promise
   const ids = new Set<string>();
   try {
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      await readAll(log, topicsOf(namespace).inbox, partition, ({ value }) => {
+      await readAll(log, { topic: topicsOf(namespace).inbox, partition, from: 0 }, ({ value }) => {
         const record = value === null ? null : decodeInbox(value);
         if (record?.kind === "event") ids.add(record.id);
       });

@@ -186,16 +186,16 @@ export class DrillProcess {
 
 export class EngineProcess extends DrillProcess {
   readonly url: string;
-  readonly #dataDir: string;
+  readonly dataDir: string;
 
   constructor(place: Place, { url, dataDir }: { readonly url: string; readonly dataDir: string }) {
     super(place);
     this.url = url;
-    this.#dataDir = dataDir;
+    this.dataDir = dataDir;
   }
 
   /** Deletes its local data. Not while it runs. */
   async wipe(): Promise<void> {
-    await rm(this.#dataDir, { recursive: true, force: true, maxRetries: 5 });
+    await rm(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

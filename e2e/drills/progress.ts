@@ -1,6 +1,7 @@
 /** How long partitions stood still, read from the append times of their history: what a partition decides goes there. */
-import { SystemClock, topicsOf } from "@eddy/clients";
+import { SystemClock, topicsOf, type Log, type LogRecord } from "@eddy/clients";
 import { KafkaLog } from "@eddy/clients/kafka";
+import { offset } from "@eddy/schemas";
 import { PARTITIONS } from "./processes.js";
 
 /** What is away is told by the drill itself. */
@@ -20,7 +21,7 @@ export async function historyTimes({ brokers, namespace }: OnKafka): Promise<rea
     return await Promise.all(
       partitions.map(async (partition) => {
         const times: number[] = [];
-        await readAll(log, topic, partition, ({ appendTimeMs }) => times.push(appendTimeMs));
+        await readAll(log, { topic, partition, from: 0 }, ({ appendTimeMs }) => times.push(appendTimeMs));
         return times.sort((a, b) => a - b);
       }),
     );
@@ -33,23 +34,26 @@ export function openLog(brokers: readonly string[]): Promise<KafkaLog> {
   return KafkaLog.open({ brokers, clientId: "eddy-drill", dev: true, clock: new SystemClock(), logger: SILENT });
 }
 
-type LogRecord = Awaited<ReturnType<ReturnType<KafkaLog["reader"]>["read"]>>[number];
+/** Where to read on. */
+export interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  /** 0: from the first record that is there. */
+  readonly from: number;
+}
 
-/** Every record that the partition holds at the call. */
-export async function readAll(
-  log: KafkaLog,
-  topic: string,
-  partition: number,
-  take: (record: LogRecord) => void,
-): Promise<void> {
+/** Every record that the partition holds at the call. @returns where they end */
+export async function readAll(log: Log, place: Place, take: (record: LogRecord) => void): Promise<{ end: number }> {
+  const { topic, partition } = place;
   const { start, end } = await log.offsets(topic, partition);
-  const reader = log.reader(topic, partition, start);
+  const reader = log.reader(topic, partition, offset(Math.max(start, place.from)));
   try {
     while (reader.position < end) {
       for (const record of await reader.read({ recordsMax: 10_000, waitMs: 1_000 })) {
         if (record.offset < end) take(record);
       }
     }
+    return { end };
   } finally {
     await reader.close();
   }
