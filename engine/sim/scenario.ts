@@ -203,11 +203,8 @@ function drawMoment(drawing: Drawing): Action[] {
       const length = kind === "burst" ? rng.between(3, 12) : rng.between(80, 160);
       return Array.from({ length }, () => ({ kind: "send", event: drawEvent(drawing, key) }));
     }
-    case "resend": {
-      const again = rng.pick(sent);
-      const other = rng.chance(0.1) ? { ...again, data: { ...again.data, k: rng.pick(of.keys), j: null } } : again;
-      return [{ kind: "send", event: other }];
-    }
+    case "resend":
+      return [{ kind: "send", event: rng.pick(sent) }];
     case "advance":
       return [
         {
