@@ -192,3 +192,14 @@ describe("partitions that talk to each other in any order", () => {
     );
   });
 });
+
+it("reads again from where the trigger that it hears began, though its guest began before", () => {
+  const [user = "", k = "", , other = ""] = KEYS;
+  const send = (by: string, stale: boolean): Action => {
+    return { do: "send", name: "added", data: { k, u: by, n: 0 }, more: { id: "u2", stale }, copies: 1 };
+  };
+  const c = play([send(other, true), send(user, false)]);
+  c.deliver();
+  const guests = [...c.at(0).world.rows.keys()].filter((rowKey) => rowKey.startsWith("g|"));
+  expect(guests).toHaveLength(1);
+});

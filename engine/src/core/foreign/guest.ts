@@ -48,7 +48,7 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
     if (problem !== null) return endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
     if (!isLate || wasListening) continue;
     if (listen.purpose === "wait") keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
-    else if (wasCancelled(draft, base, listen, rules)) return;
+    else if (wasCancelled(draft, base, listen, { rules, startedAtMs })) return;
   }
 }
 
@@ -144,13 +144,19 @@ function addRule(draft: Draft, base: string, { event, path, value, ...rule }: Fo
     endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
     return false;
   }
-  return !wasCancelled(draft, base, { event, path, value, routeKey }, [rule]);
+  const { startedAtMs } = draft.guest(base);
+  return !wasCancelled(draft, base, { event, path, value, routeKey }, { rules: [rule], startedAtMs });
 }
 
-/** It has begun to listen late: something in between may have ended it. */
-function wasCancelled(draft: Draft, base: string, key: LateKey, rules: readonly Rule[]): boolean {
-  const { startedAtMs, trigger } = draft.guest(base);
-  const hit = cancelledBefore(draft, key, { trigger, startedAtMs, rules, payload: null });
+/** It has begun to listen late, for a run that began at `startedAtMs`: something in between may have ended it. */
+function wasCancelled(
+  draft: Draft,
+  base: string,
+  key: LateKey,
+  late: { readonly rules: readonly Rule[]; readonly startedAtMs: number },
+): boolean {
+  const { trigger } = draft.guest(base);
+  const hit = cancelledBefore(draft, key, { ...late, trigger, payload: null });
   if (hit === null) return false;
   endGuest(draft, draft.guest(base), { kind: "cancelled", eventId: hit.eventId, eventName: key.event });
   return true;
