@@ -151,6 +151,7 @@ export class EventIndex {
         if (signal.aborted) return;
         const level = err instanceof TransientError ? "warn" : "error";
         logger[level]({ err, partition }, "events cannot be looked up, trying again");
+        this.#tail = null;
         await clock.sleep(AGAIN_MS, signal);
       }
     }

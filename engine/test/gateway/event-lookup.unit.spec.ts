@@ -4,6 +4,7 @@ import { encodeInbox, errorReply, eventReply, type EventView } from "@eddy/schem
 import { MemoryStoreFactory } from "../../src/adapters/memory/memory-store.js";
 import { Peers } from "../../src/gateway/peers.js";
 import { HistoryTailer } from "../../src/history/history-tailer.js";
+import type { StoreBatch, StoreFactory } from "../../src/ports/store.js";
 import { TOPICS, until, world, type World } from "./fixtures.js";
 import { FakeOwners, TestGateway } from "./gateway-fixtures.js";
 import { DAY_MS, HistoryWriter, receive, runOn, tailerDeps } from "./history-fixtures.js";
@@ -170,6 +171,36 @@ describe("an event", () => {
     await restart(1);
     await until("it is read", async () => (await tailers[1]?.event("f").catch(() => null)) ?? null);
     expect(await tailers[1]?.event("e")).toBeNull();
+  });
+
+  it("is found again after trouble of its own: runs are looked up meanwhile, events are not", async () => {
+    await tailers[1]?.stop();
+    let isBroken = true;
+    const broken: StoreFactory = {
+      open: async (name) => {
+        const store = await stores.open(name);
+        const write = (batch: StoreBatch): Promise<void> => {
+          const isEvents = batch.puts.some(([key]) => key === "n");
+          return isBroken && isEvents ? Promise.reject(new Error("a bug")) : store.write(batch);
+        };
+        return {
+          getMany: (keys) => store.getMany(keys),
+          scan: (range) => store.scan(range),
+          close: () => store.close(),
+          write,
+        };
+      },
+      destroy: (name) => stores.destroy(name),
+    };
+    tailers[1] = new HistoryTailer(tailerDeps(w, 1, { stores: broken }));
+    await receive(w, 1, event("e"));
+    await tailers[1].start();
+    await until("it is told", () => w.logger.lines.some(({ message }) => message.startsWith("events cannot be")));
+    expect((await fetch(`${b}/v1/events/e`)).status).toBe(503);
+    expect((await fetch(`${b}/v1/runs`)).status).toBe(200);
+    isBroken = false;
+    w.clock.advance(1_000);
+    await until("it is found", async () => (await fetch(`${b}/v1/events/e`)).status === 200);
   });
 
   it("answers 503 with Retry-After, never a part, while a partition cannot answer", async () => {
