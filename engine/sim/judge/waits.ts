@@ -5,7 +5,7 @@
  *
  * What is demanded is less than what is promised: where marks or clocks leave doubt, an event does not count.
  */
-import { BROKER_SKEW_MS, PAST_MS_MAX, partitionOf } from "@eddy/schemas";
+import { BROKER_SKEW_MS, ID_WINDOW_MS, PAST_MS_MAX, partitionOf } from "@eddy/schemas";
 import { listeningOf, matches, valueOf, type Listening } from "../model/listening.js";
 import type { Verdict } from "../model/verdict.js";
 import { takenBy, type Copy, type LoggedEvent, type RunLines, type WaitRequest, type World } from "./world.js";
@@ -41,7 +41,9 @@ export function judgeWaits(world: World, verdict: Verdict): void {
       }
       const early = earlyBy(world, waited, cause.offset);
       if (early !== null) verdict.add("G1", `${body.stepId} timed out ${early}`, at);
-      const missed = world.events.find((event) => !taken.has(event.id) && isMissed(world, waited, event));
+      const missed = world.events.find(
+        (event) => !taken.has(event.id) && !isForgotten(event, body.atMs) && isMissed(world, waited, event),
+      );
       if (missed === undefined) continue;
       const isOwn = missed.id.startsWith(`${run.runId}/`) || missed.id.startsWith(`${run.runId.slice(0, 8)}/`);
       const text = `${body.stepId} timed out, though ${missed.id} was logged in time, ${placesOf(missed)}`;
@@ -71,6 +73,11 @@ function waitedFor(world: World, run: RunLines, stepId: string, end: number): Wa
 /** The copy that decides when the event was there: that on the value's partition, else that of its home. */
 function decidingCopy(event: LoggedEvent, partition: number): Copy | undefined {
   return event.copies.get(partition) ?? event.copies.get(event.home);
+}
+
+/** What comes after its id's window is dropped, however it was held up: an advance of the clock may do that. */
+function isForgotten({ idFrom, copies }: LoggedEvent, atMs: number): boolean {
+  return [...copies.values()].some((copy) => atMs - copy.atMs > ID_WINDOW_MS[idFrom]);
 }
 
 function isMissed(world: World, waited: Waited, event: LoggedEvent): boolean {
@@ -132,7 +139,8 @@ function problemOf(world: World, { listening, value, trigger, run, untilMs }: Wa
   const times = [...event.copies.values()].map(({ atMs }) => atMs);
   if (Math.min(...times) >= untilMs) return `it came at ${Math.min(...times)}, the deadline was ${untilMs}`;
   const own = event.copies.get(run.partition);
-  const start = run.lines[0];
-  const isOld = own !== undefined && event.copies.size === 1 && own.lastAtMs < (start?.body.atMs ?? 0) - BROKER_SKEW_MS;
+  // A run that a late repeat started began when its trigger was first logged.
+  const began = Math.min(run.lines[0]?.body.atMs ?? 0, ...[...trigger.copies.values()].map(({ atMs }) => atMs));
+  const isOld = own !== undefined && event.copies.size === 1 && own.lastAtMs < began - BROKER_SKEW_MS;
   return isOld ? "it came before the run" : null;
 }

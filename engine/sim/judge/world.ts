@@ -25,8 +25,10 @@ export interface LoggedEvent {
   readonly copies: Map<number, Copy>;
   /** Where its first copy was written. */
   readonly home: number;
-  /** Does every copy of this name and id say the same? Else it is not known which one counted where. */
+  /** Is every copy of this name and id of one send? Else it is not known which one counted where, and since when. */
   isOne: boolean;
+  /** As its sender knew it. */
+  readonly version: number;
 }
 
 export interface RunLines {
@@ -78,11 +80,12 @@ export class World {
       if (record?.kind === "advance") advanceMs += record.ms;
       moments.push({ offset, atMs: rawMs + advanceMs, rawMs });
       if (record?.kind !== "event" || record.origin !== null) continue;
-      const { id, idFrom, name, home, payload } = record;
+      const { id, idFrom, name, home, version, payload } = record;
       const key = `${name}\n${id}`;
       const body = parsedJson(payload);
-      const known = this.#events.get(key) ?? { id, idFrom, name, body, copies: new Map(), home, isOne: true };
+      const known = this.#events.get(key) ?? { id, idFrom, name, body, copies: new Map(), home, version, isOne: true };
       this.#events.set(key, known);
+      if (known.home !== home || known.version !== version) known.isOne = false;
       if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;
       const atMs = rawMs + advanceMs;
       const copy = known.copies.get(partition);

@@ -64,12 +64,12 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
     // Where no sender wrote a copy, the time of the first one counts, not the place in this log.
     ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.isStale === true ? origin.atMs : model.nowMs },
     ...{ id, name, body, payload, values },
+    countsAt: (path, value) => fresh.has(pairOf(record, path, value)),
   };
   model.events.push(event);
   if (origin === null && record.home === model.where.partition) repeat(model, event, record);
-  const isFresh = (path: string, value: string): boolean => fresh.has(pairOf(record, path, value));
-  cancelRuns(model, event, isFresh, lastOlderMs(record));
-  resolveWaits(model, event, isFresh);
+  cancelRuns(model, event, lastOlderMs(record));
+  resolveWaits(model, event);
   for (const candidate of candidates) {
     const { base, partition } = candidate;
     const isHere = partition === model.where.partition;
@@ -136,8 +136,6 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
   }
 }
 
-type IsFresh = (path: string, value: string) => boolean;
-
 /** The latest start of a run that counts as older than the event: its place in the log says it, unless it comes late. */
 function lastOlderMs({ origin }: EventRecord): number {
   if (origin?.isStale !== true) return Infinity;
@@ -149,9 +147,9 @@ export function isLateStart({ origin }: EventRecord): boolean {
   return origin?.as === "repeat" && origin.isStale;
 }
 
-function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, upToMs: number): void {
+function cancelRuns(model: PartitionModel, event: ModelEvent, upToMs: number): void {
   const hits = (rule: Rule, given: unknown, startedAtMs: number): boolean =>
-    isFresh(rule.path, rule.value) &&
+    event.countsAt(rule.path, rule.value) &&
     event.atMs < rule.expiresAtMs &&
     startedAtMs <= upToMs &&
     matches(rule, rule.value, given, event);
@@ -167,14 +165,14 @@ function cancelRuns(model: PartitionModel, event: ModelEvent, isFresh: IsFresh, 
 }
 
 /** A listener takes an event once. Where several of its waits match, the first path counts, then the oldest wait. */
-function resolveWaits(model: PartitionModel, event: ModelEvent, isFresh: IsFresh): void {
+function resolveWaits(model: PartitionModel, event: ModelEvent): void {
   for (const run of [...model.runs.values()]) {
     if (run.taken.has(event.id) || (run.trigger.id === event.id && run.trigger.name === event.name)) continue;
     const open = run.pending.filter(
       (p) =>
         p.kind === "wait" &&
         p.value !== null &&
-        isFresh(p.path, p.value) &&
+        event.countsAt(p.path, p.value) &&
         event.offset > p.from.offset &&
         event.atMs >= p.from.atMs &&
         event.atMs < p.deadlineMs &&
@@ -188,7 +186,7 @@ function resolveWaits(model: PartitionModel, event: ModelEvent, isFresh: IsFresh
   }
   for (const guest of model.guests.values()) {
     const open = guest.waits.filter(
-      (wait) => isFresh(wait.path, wait.value) && isOpenFor(guest, wait, event) && event.atMs < wait.deadlineMs,
+      (wait) => event.countsAt(wait.path, wait.value) && isOpenFor(guest, wait, event) && event.atMs < wait.deadlineMs,
     );
     const [first] = open.sort((a, b) => orderOf(a) - orderOf(b) || a.no - b.no);
     if (first !== undefined) answerResolved(model, guest, first, { event, fromLookback: false });

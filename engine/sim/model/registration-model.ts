@@ -146,7 +146,8 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     const key = `${name}\n${id}`;
     const body = parsedJson(payload);
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
-    if (!found.has(key)) found.set(key, { offset, rawMs, atMs: ownMs, id, name, body, payload, values });
+    const event = { offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt: () => true };
+    if (!found.has(key)) found.set(key, event);
   }
   return [...found.values()];
 }

@@ -15,6 +15,8 @@ export interface ModelEvent {
   readonly payload: Uint8Array;
   /** Paths and values by which it counts anywhere. */
   readonly values: MatchValues;
+  /** Does this record bring it to the key of that value here? Others may have brought it to other keys. */
+  countsAt(path: string, value: string): boolean;
 }
 
 export interface Logged {

@@ -146,6 +146,7 @@ export function earlierEvent(model: PartitionModel, looking: Looking): ModelEven
   const { listening, value, given, trigger, taken, from, deadlineMs, hearing } = looking;
   return [...hearing.past, ...model.events.filter(({ offset }) => offset >= hearing.sinceOffset)].find(
     (event) =>
+      event.countsAt(listening.path, value) &&
       event.offset > from.offset &&
       event.atMs >= from.atMs &&
       event.atMs < deadlineMs &&
