@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { connect, Eddy } from "@eddy/sdk";
 import { expect, it } from "vitest";
-import { APP, shopFlow } from "./drills/flow.js";
+import { APP, shopFunctions } from "./drills/flow.js";
 import { judge } from "./drills/judge.js";
 import { Ledger } from "./drills/ledger.js";
 import { Processes, type EngineProcess } from "./drills/processes.js";
@@ -51,7 +51,7 @@ it(`survives kill -9 in the middle of ${RUNS} runs`, async () => {
   const all = carts(RUNS);
   let wentWell = false;
   await engine.start();
-  const functions = [shopFlow(client, ledger, "24h")];
+  const functions = shopFunctions(client, ledger, "24h");
   const worker = await connect({ apps: [{ client, functions }], handleShutdownSignals: false, slots: 200 });
   try {
     await serveAll(shop, engine);
@@ -62,7 +62,8 @@ it(`survives kill -9 in the middle of ${RUNS} runs`, async () => {
     await killAndStart(engine);
     await shop.ended(all, END_MS_MAX, () => advance(engine.url));
     const timelines = await shop.timelines(END_MS_MAX);
-    expect(judge({ carts: all, shop, timelines, ledger: ledger.read(), timeoutMs: null })).toEqual([]);
+    const notices = await shop.notices(END_MS_MAX);
+    expect(judge({ carts: all, shop, timelines, notices, ledger: ledger.read(), timeoutMs: null })).toEqual([]);
     wentWell = true;
   } finally {
     await worker.close();

@@ -119,8 +119,9 @@ export class Company {
     const all = carts(runs);
     await this.shop.ended(all, patienceMs);
     const timelines = await this.shop.timelines(patienceMs);
+    const notices = await this.shop.notices(patienceMs);
     const { timeoutMs } = this.options;
-    return judge({ carts: all, shop: this.shop, timelines, ledger: this.ledger.read(), timeoutMs });
+    return judge({ carts: all, shop: this.shop, timelines, notices, ledger: this.ledger.read(), timeoutMs });
   }
 
   /** @param wentWell: what the processes printed is not needed any more */

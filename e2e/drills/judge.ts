@@ -1,5 +1,5 @@
 /** What must be true of a shop after any trouble, told as a list of what is not. */
-import type { TimelineLine } from "@eddy/schemas";
+import type { RunSummary, TimelineLine } from "@eddy/schemas";
 import type { Entry } from "./ledger.js";
 import { isBuyer, type Shop } from "./shop.js";
 
@@ -7,6 +7,8 @@ export interface Evidence {
   readonly carts: readonly number[];
   readonly shop: Shop;
   readonly timelines: ReadonlyMap<number, readonly TimelineLine[]>;
+  /** Runs that the event started which each cart's run sent. */
+  readonly notices: ReadonlyMap<number, readonly RunSummary[]>;
   readonly ledger: readonly Entry[];
   /** Of the wait, in real time; null where the clock was moved, and every purchase was in time. */
   readonly timeoutMs: number | null;
@@ -23,6 +25,7 @@ export function judge(evidence: Evidence): readonly string[] {
     ...evidence.carts.flatMap((cart) => [
       ...outcome(cart, evidence, reminders.get(cart)),
       ...endedOnce(cart, evidence.timelines.get(cart) ?? []),
+      ...toldOnce(cart, evidence.notices.get(cart) ?? []),
     ]),
   ];
 }
@@ -79,4 +82,10 @@ function endedOnce(cart: number, timeline: readonly TimelineLine[]): readonly st
   expectOne("look-up", ["stepCompleted"], "look-up");
   if (timeline.some(({ kind }) => kind === "waitTimedOut")) expectOne("remind", ["stepCompleted"], "remind");
   return problems;
+}
+
+/** G6: what a step sends is there once, however often its worker died. */
+function toldOnce(cart: number, notices: readonly RunSummary[]): readonly string[] {
+  const ends = notices.map(({ status }) => status);
+  return ends.length === 1 && ends[0] === "Completed" ? [] : [`G6: cart ${cart}: its notices are [${ends.join(", ")}]`];
 }

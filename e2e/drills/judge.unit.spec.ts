@@ -41,7 +41,8 @@ function world() {
     entry(OTHER, "remind", "began", 1_012),
     entry(OTHER, "remind", "recorded", 1_013),
   ];
-  return { carts: [BUYER, OTHER], shop, timelines, ledger, timeoutMs: TIMEOUT_MS as number | null, end };
+  const notices = new Map([BUYER, OTHER].map((cart) => [cart, [end("noticed")]]));
+  return { carts: [BUYER, OTHER], shop, timelines, notices, ledger, timeoutMs: TIMEOUT_MS as number | null, end };
 }
 type World = ReturnType<typeof world>;
 
@@ -92,6 +93,8 @@ describe("the judge of the drills", () => {
       '2 of "look-up"',
       ({ timelines }) => void timelines.set(BUYER, [...bought, line("stepCompleted", { stepId: "look-up" })]),
     ],
+    ["an event of a step that came twice", "G6", ({ notices, end }) => void notices.get(OTHER)?.push(end("again"))],
+    ["an event of a step that is lost", "G6", ({ notices }) => void notices.delete(OTHER)],
     ["a timeline that is gone", '0 of "start"', ({ timelines }) => void timelines.delete(OTHER)],
   ])("finds %s", (_name, words, spoil) => {
     const spoilt = world();

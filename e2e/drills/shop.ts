@@ -5,6 +5,7 @@
 import type { RunSummary, TimelineLine } from "@eddy/schemas";
 import type { Eddy } from "@eddy/sdk";
 import { until } from "../until.js";
+import { toldIdOf } from "./flow.js";
 
 const LOOK_UPS_AT_ONCE = 50;
 const LOOK_UP_MS_MAX = 5_000;
@@ -80,6 +81,20 @@ export class Shop {
       const ask = () => this.#get(`/v1/runs/${run_id}/timeline`);
       const reply = (await until(`there is a timeline of ${run_id}`, ask, patienceMs)) as { data: TimelineLine[] };
       found.set(cart, reply.data);
+    });
+    return found;
+  }
+
+  /** What the events have started that these runs sent: each at least one run, and all ended. By cart. */
+  async notices(patienceMs: number): Promise<ReadonlyMap<number, readonly RunSummary[]>> {
+    const found = new Map<number, readonly RunSummary[]>();
+    await inTurns([...this.runs], async ([cart, { run_id }]) => {
+      const ask = async (): Promise<readonly RunSummary[] | null> => {
+        const reply = await this.#get(`/v1/events/${encodeURIComponent(toldIdOf(run_id))}/runs`);
+        const { data } = (reply ?? { data: [] }) as { readonly data: readonly RunSummary[] };
+        return data.length > 0 && data.every(({ status }) => status !== "Running") ? data : null;
+      };
+      found.set(cart, await until(`the notice of cart ${cart} has ended`, ask, patienceMs));
     });
     return found;
   }

@@ -1,6 +1,6 @@
 /** A worker as a process of its own, until it is ended or its starter is gone. Says "ready" when it works. */
 import { connect, Eddy, type ConnectOptions } from "@eddy/sdk";
-import { APP, shopFlow } from "./flow.js";
+import { APP, shopFunctions } from "./flow.js";
 import { Ledger } from "./ledger.js";
 
 export interface WorkerPlan {
@@ -17,7 +17,7 @@ const { ledger, timeout, way } = JSON.parse(process.argv[2] ?? "") as WorkerPlan
 process.stdin.resume().on("end", () => process.exit(1));
 
 const client = new Eddy({ id: APP, ...way });
-const functions = [shopFlow(client, new Ledger(ledger), timeout, STEP_MS)];
+const functions = shopFunctions(client, new Ledger(ledger), timeout, STEP_MS);
 const worker = await connect({ apps: [{ client, functions }], ...way, slots: 200 });
 console.log("ready");
 await worker.closed;
