@@ -43,6 +43,8 @@ export const LIMITS = {
   givenBytesMax: 65_536,
   /** Names of the paths by which events of one name are routed, in bytes. */
   routeBytesMax: 262_144,
+  /** Match values of an event with their paths, in characters: an event of its largest size has less. */
+  matchValuesCharsMax: 1_250_000,
   /** Routes that are settling on a partition and told apart; beyond, no wait times out until all are settled. */
   settlingBytesMax: 1_048_576,
   retriesMax: 20,

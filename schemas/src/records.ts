@@ -21,7 +21,15 @@ export const eventPayload = z.custom<Uint8Array>(
   `expected at most ${LIMITS.eventBytesMax} bytes`,
 );
 
-export const matchValues = z.array(z.tuple([z.string(), z.string()]));
+export const matchValues = z
+  .array(z.tuple([z.string(), z.string()]))
+  .refine(
+    (values) =>
+      values.reduce((sum, [path, value]) => sum + path.length + value.length, 0) <= LIMITS.matchValuesCharsMax,
+    {
+      message: `expected at most ${LIMITS.matchValuesCharsMax} characters of match values`,
+    },
+  );
 
 const count = z.number().int().min(0);
 const eventId = z.string().max(LIMITS.eventIdCharsMax);
