@@ -133,7 +133,9 @@ const WAITS: readonly Plant[] = [
     sabotage: {
       core: (core) =>
         seeing(core, (view, input) =>
-          input.kind === "timerDue" ? rowsSeen(view, "partition", (row) => ({ ...row, settling: [] })) : view,
+          input.kind === "timerDue" && input.timer.target.kind !== "settle"
+            ? rowsSeen(view, "partition", (row) => ({ ...row, settling: [] }))
+            : view,
         ),
     },
   },
