@@ -11,6 +11,7 @@ const alias = [
   { find: /^@eddy\/clients\/errors$/, replacement: source("clients/src/errors/codes.ts") },
   { find: /^@eddy\/clients\/kafka$/, replacement: source("clients/src/kafka/index.ts") },
   { find: /^@eddy\/engine$/, replacement: source("engine/src/index.ts") },
+  { find: /^@eddy\/engine\/testing$/, replacement: source("engine/src/testing/index.ts") },
   { find: /^@eddy\/sdk\/inngest$/, replacement: source("sdk/src/inngest.ts") },
   { find: /^@eddy\/sdk\/testing$/, replacement: source("sdk/src/testing/index.ts") },
   { find: /^@eddy\/sdk$/, replacement: source("sdk/src/index.ts") },

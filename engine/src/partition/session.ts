@@ -138,6 +138,12 @@ export class Session {
     return this.#processor.nextOffset >= before && (lowest === null || lowest.offset >= before);
   }
 
+  /** As `PartitionTask.nextDueMs`. */
+  nextDueMs(): number | null {
+    const { timers, instant } = this.#processor;
+    return timers.nextLogTimeMs(instant.advanceMs);
+  }
+
   time(): PartitionTime {
     const { instant, nextOffset } = this.#processor;
     return { ...instant, processedOffset: nextOffset - 1 };

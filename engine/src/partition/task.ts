@@ -85,6 +85,14 @@ export class PartitionTask {
     return this.#session?.hasSettled(before) ?? false;
   }
 
+  /**
+   * The append time at which the next timer is due, in ms, a lower bound where it is not known yet; null: there is none, or
+   * the partition is being taken over.
+   */
+  nextDueMs(): number | null {
+    return this.#session?.nextDueMs() ?? null;
+  }
+
   time(): PartitionTime {
     return this.#session?.time() ?? NEVER_STARTED;
   }

@@ -46,6 +46,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly #newSender: () => EventSender;
   readonly #sender: EventSender;
   readonly #kafka: KafkaSettings | null;
+  #diverted: EventDelivery | null = null;
 
   /** @throws DefinitionError CLIENT_INVALID */
   constructor(options: EddyOptions<Types>) {
@@ -55,7 +56,14 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#kafka = kafkaOf(options, environment);
-    this.#newSender = () => new EventSender({ delivery: this.#delivery(options, environment), known: this.#known });
+    this.#newSender = () => {
+      const usual = this.#delivery(options, environment);
+      const delivery: EventDelivery = {
+        try: (events) => (this.#diverted ?? usual).try(events),
+        close: () => usual.close(),
+      };
+      return new EventSender({ delivery, known: this.#known });
+    };
     this.#sender = this.#newSender();
   }
 
@@ -80,7 +88,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   ): EddyFunction;
   createFunction(options: FunctionOptions, ...rest: unknown[]): EddyFunction {
     const handler = rest.at(-1);
-    const { config, triggerTypes, unreadWaits } = readFunctionOptions({
+    const { config, isStrict, triggerTypes, unreadWaits } = readFunctionOptions({
       options: options as unknown as Readonly<Record<string, unknown>>,
       trigger: rest.length > 1 ? rest[0] : undefined,
       handler,
@@ -93,6 +101,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     return new EddyFunction({
       config,
       triggerTypes,
+      isStrict,
       handler: handler as Handler<Untyped, Untyped>,
       logger: this.logger,
     });
@@ -114,6 +123,18 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
    */
   openSender(): EventSender {
     return this.#newSender();
+  }
+
+  /**
+   * For `@eddy/sdk/testing`: everything that this client and its steps send goes there, until it is diverted back by null.
+   * @throws DefinitionError where it is diverted already
+   */
+  divert(to: EventDelivery | null): void {
+    if (to !== null && this.#diverted !== null) {
+      const message = `the client ${this.id} is in use by another test engine: close that one first`;
+      throw new DefinitionError("CLIENT_INVALID", message, { path: "client" });
+    }
+    this.#diverted = to;
   }
 
   /**

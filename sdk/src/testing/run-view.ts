@@ -1,0 +1,142 @@
+/** A run as a test looks at it, made of what the engine's history has. */
+import type { RunSummary, TimelineLine } from "@eddy/schemas";
+import type { Untyped } from "../define/event-type.js";
+
+/**
+ * Of a step: Retrying: an attempt failed, another one is due. Waiting: of a sleep or wait. TimedOut: no event came.
+ * Withdrawn: it lost a race, or the run ended before it.
+ */
+export type StepStatus = "Completed" | "Failed" | "Retrying" | "Waiting" | "TimedOut" | "Withdrawn";
+
+/** A step that has been performed at least once, or is waited for. */
+export interface StepView {
+  readonly id: string;
+  /** `run` stands for `step.sendEvent` too. */
+  readonly kind: "run" | "sleep" | "wait";
+  readonly status: StepStatus;
+  /** What the handler got: a step's result, a wait's event; null where there is none. */
+  readonly output: Untyped;
+  /** Of the last attempt that failed. */
+  readonly error: RunError | null;
+  /** Attempts that were made; 0 for sleeps and waits. */
+  readonly attempts: number;
+}
+
+/** An event that the run waits for at this moment. */
+export interface WaitView {
+  readonly id: string;
+  readonly event: string;
+  readonly until: Date;
+}
+
+export interface RunError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | null;
+}
+
+export interface RunView {
+  readonly id: string;
+  /** Its id. */
+  readonly function: string;
+  /** What started it. */
+  readonly event: { readonly id: string; readonly name: string };
+  readonly status: RunSummary["status"];
+  /** What the handler returned; null until then. */
+  readonly output: Untyped;
+  readonly error: RunError | null;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  /** In the order in which they were first heard of. */
+  readonly steps: readonly StepView[];
+  readonly waits: readonly WaitView[];
+  /** Everything, line by line, as `GET /v1/runs/:id/timeline` has it. */
+  readonly timeline: readonly TimelineLine[];
+}
+
+/** A line with the fields that its kind may have. */
+interface Line {
+  readonly kind: string;
+  readonly stepId?: string;
+  readonly data?: unknown;
+  readonly error?: RunError;
+  readonly retryAtMs?: number | null;
+  readonly eventName?: string;
+  readonly eventId?: string;
+  readonly untilMs?: number;
+}
+
+type Draft = { -readonly [K in keyof StepView]: StepView[K] } & { eventName: string; eventId: string; untilMs: number };
+
+/** @param eventOf the event of an id; null where it is not known */
+export async function viewOf(
+  summary: RunSummary,
+  timeline: readonly TimelineLine[],
+  eventOf: (id: string) => Promise<unknown>,
+): Promise<RunView> {
+  const drafts = new Map<string, Draft>();
+  for (const line of timeline as readonly unknown[] as readonly Line[]) {
+    if (line.stepId !== undefined) take(draftOf(drafts, line.stepId), line);
+  }
+  const isOver = summary.status !== "Running";
+  const all = [...drafts.values()];
+  const waits = all.filter(({ kind, status }) => kind === "wait" && status === "Waiting" && !isOver);
+  for (const draft of all) {
+    if (isOver && (draft.status === "Waiting" || draft.status === "Retrying")) draft.status = "Withdrawn";
+    if (draft.kind === "wait" && draft.status === "Completed") draft.output = await eventOf(draft.eventId);
+  }
+  return {
+    id: summary.run_id,
+    function: summary.function_id.slice(summary.function_id.indexOf("/") + 1),
+    event: { id: summary.event_id, name: summary.event_name },
+    status: summary.status,
+    output: summary.output,
+    error: summary.error,
+    startedAt: new Date(summary.run_started_at),
+    endedAt: summary.ended_at === null ? null : new Date(summary.ended_at),
+    steps: all.map(({ id, kind, status, output, error, attempts }) => ({ id, kind, status, output, error, attempts })),
+    waits: waits.map(({ id, eventName, untilMs }) => ({ id, event: eventName, until: new Date(untilMs) })),
+    timeline,
+  };
+}
+
+function draftOf(drafts: Map<string, Draft>, id: string): Draft {
+  const found = drafts.get(id);
+  if (found !== undefined) return found;
+  const draft: Draft = {
+    ...{ id, kind: "run", status: "Waiting", output: null, error: null, attempts: 0 },
+    ...{ eventName: "", eventId: "", untilMs: 0 },
+  };
+  drafts.set(id, draft);
+  return draft;
+}
+
+function take(draft: Draft, line: Line): void {
+  switch (line.kind) {
+    case "stepCompleted":
+      Object.assign(draft, { status: "Completed", output: line.data ?? null, attempts: draft.attempts + 1 });
+      return;
+    case "stepFailed": {
+      const status = line.retryAtMs === null ? "Failed" : "Retrying";
+      Object.assign(draft, { status, error: line.error ?? null, attempts: draft.attempts + 1 });
+      return;
+    }
+    case "sleepStarted":
+      Object.assign(draft, { kind: "sleep", status: "Waiting", untilMs: line.untilMs });
+      return;
+    case "sleepEnded":
+      draft.status = "Completed";
+      return;
+    case "waitStarted":
+      Object.assign(draft, { kind: "wait", status: "Waiting", untilMs: line.untilMs, eventName: line.eventName });
+      return;
+    case "waitResolved":
+      Object.assign(draft, { kind: "wait", status: "Completed", eventId: line.eventId });
+      return;
+    case "waitTimedOut":
+      Object.assign(draft, { kind: "wait", status: "TimedOut" });
+      return;
+    case "stepWithdrawn":
+      draft.status = "Withdrawn";
+  }
+}
