@@ -18,10 +18,10 @@ import type { LoggedEvent, RunLines, World } from "./world.js";
 
 export function judgeAcknowledged(world: World, acknowledged: readonly Acknowledged[], verdict: Verdict): void {
   const places = new Map<string, Set<number>>();
-  for (const { id, copies } of world.events) {
+  for (const { id, sentTo } of world.events) {
     const known = places.get(id) ?? new Set();
     places.set(id, known);
-    for (const partition of copies.keys()) known.add(partition);
+    for (const partition of sentTo) known.add(partition);
   }
   for (const { eventId, partitions } of acknowledged) {
     for (const partition of partitions) {
@@ -62,7 +62,10 @@ function judgeLives(world: World, runs: readonly RunLines[], verdict: Verdict): 
 
 /** @returns base of the run that must be there; null where it is not sure. */
 function mustStart(world: World, functionId: string, event: LoggedEvent): string | null {
-  for (const copy of event.copies.values()) {
+  // Where it came before the function did, it is known; what is sent again later starts nothing.
+  const copies = [...event.copies.values()];
+  if (copies.some(({ partition, offset }) => world.configAt(partition, functionId, offset) === undefined)) return null;
+  for (const copy of copies) {
     const fn = world.configAt(copy.partition, functionId, copy.offset);
     if (fn === undefined || !isTriggered(fn, event)) continue;
     const { base, partition } = placeOf(fn, functionId, event, world.partitions);

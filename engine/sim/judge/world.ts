@@ -2,10 +2,18 @@
  * All partitions together, as their logs and histories show them: which events were written where and when, which runs
  * there were. Knows nothing of what partitions say to each other.
  */
-import { parsedJson, type FunctionConfig, type HistoryEntry, type RegisteredApp, type StepOp } from "@eddy/schemas";
+import {
+  parsedJson,
+  type FunctionConfig,
+  type HistoryEntry,
+  type InboxRecord,
+  type InboxRecordOf,
+  type RegisteredApp,
+  type StepOp,
+} from "@eddy/schemas";
 import type { Arrived, Caused, Evidence } from "./evidence.js";
 
-/** The first copy of an event that a sender wrote into one partition. */
+/** The first record that brought an event into one partition: mostly its sender's copy. */
 export interface Copy {
   readonly partition: number;
   readonly offset: number;
@@ -23,12 +31,29 @@ export interface LoggedEvent {
   readonly body: unknown;
   /** By partition. */
   readonly copies: Map<number, Copy>;
+  /** Partitions where its sender wrote a copy. */
+  readonly sentTo: Set<number>;
   /** Where its first copy was written. */
   readonly home: number;
   /** Is every copy of this name and id of one send? Else it is not known which one counted where, and since when. */
   isOne: boolean;
   /** As its sender knew it. */
-  readonly version: number;
+  version: number | null;
+}
+
+interface Brought {
+  readonly fields: Pick<InboxRecordOf<"event">, "id" | "idFrom" | "name" | "home" | "version" | "payload">;
+  /** By its sender. */
+  readonly isSent: boolean;
+}
+
+/** Offers and what comes late count by the time that they tell, not here. */
+function eventIn(record: InboxRecord | null): Brought | null {
+  if (record?.kind === "announced" && record.event !== null && !record.event.isStale) {
+    return { fields: record.event, isSent: false };
+  }
+  if (record?.kind !== "event" || record.origin?.isStale === true) return null;
+  return { fields: record, isSent: record.origin === null };
 }
 
 export interface RunLines {
@@ -79,20 +104,29 @@ export class World {
       rawMs = Math.max(rawMs, appendTimeMs);
       if (record?.kind === "advance") advanceMs += record.ms;
       moments.push({ offset, atMs: rawMs + advanceMs, rawMs });
-      if (record?.kind !== "event" || record.origin !== null) continue;
-      const { id, idFrom, name, home, version, payload } = record;
-      const key = `${name}\n${id}`;
-      const body = parsedJson(payload);
-      const known = this.#events.get(key) ?? { id, idFrom, name, body, copies: new Map(), home, version, isOne: true };
-      this.#events.set(key, known);
-      if (known.home !== home || known.version !== version) known.isOne = false;
-      if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;
-      const atMs = rawMs + advanceMs;
-      const copy = known.copies.get(partition);
-      if (copy === undefined) known.copies.set(partition, { partition, offset, atMs, rawMs, lastAtMs: atMs });
-      else copy.lastAtMs = atMs;
+      const event = eventIn(record);
+      if (event !== null) this.#note(event, { partition, offset, atMs: rawMs + advanceMs, rawMs });
     }
     return moments;
+  }
+
+  #note({ fields, isSent }: Brought, at: Omit<Copy, "lastAtMs">): void {
+    const { id, idFrom, name, home, version, payload } = fields;
+    const key = `${name}\n${id}`;
+    const body = parsedJson(payload);
+    const sent = isSent ? version : null;
+    const known = this.#events.get(key) ?? {
+      ...{ id, idFrom, name, body, home, isOne: true, version: sent },
+      ...{ copies: new Map<number, Copy>(), sentTo: new Set<number>() },
+    };
+    this.#events.set(key, known);
+    known.version ??= sent;
+    if (known.home !== home || (isSent && known.version !== version)) known.isOne = false;
+    if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;
+    if (isSent) known.sentTo.add(at.partition);
+    const copy = known.copies.get(at.partition);
+    if (copy === undefined) known.copies.set(at.partition, { ...at, lastAtMs: at.atMs });
+    else copy.lastAtMs = at.atMs;
   }
 
   get events(): readonly LoggedEvent[] {

@@ -55,6 +55,8 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
       return model.end(run, { kind: "runCompleted", data: outcome.data });
     case "threw":
       return fail(model, run, outcome);
+    case "yielded":
+      return model.dispatch(run, "resume"); // nothing was waited for, so its mark stays
     case "suspended":
       model.catchUpMark(run);
       if (model.newsOf(run).length > 0) return model.dispatch(run, "resume");
