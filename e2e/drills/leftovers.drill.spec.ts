@@ -82,4 +82,4 @@ it(`of ${RUNS} runs nothing is left once their ids are forgotten`, async () => {
     await client.close();
     await processes.close(wentWell);
   }
-}, 2_400_000);
+}, 3_600_000);
