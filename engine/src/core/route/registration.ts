@@ -145,7 +145,8 @@ function fullness({ apps }: Row<"functions">, { config, news }: Pick<Numbering, 
   const bytes = others.reduce((sum, known) => sum + registeredBytes(known), registeredBytes(config) + newsBytes);
   const widest = new Routes([...others, config]).widestBytes;
   if (widest > LIMITS.routeBytesMax) {
-    return `with ${config.app}, events of one name are routed by paths of ${widest} bytes, the limit is ${LIMITS.routeBytesMax}`;
+    const limit = LIMITS.routeBytesMax;
+    return `with ${config.app}, events of one name are routed by paths of ${widest} bytes, the limit is ${limit}`;
   }
   if (bytes <= LIMITS.registryBytesMax) return null;
   return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${LIMITS.registryBytesMax}`;

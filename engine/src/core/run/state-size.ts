@@ -59,7 +59,8 @@ export function guestTooLarge({ subscriptions, waits, taken }: Row<"guest">): Er
   for (const eventId of taken) bytes += idBytes(eventId);
   if (bytes <= LIMITS.runStateBytesMax) return null;
   const message =
-    `what this run listens to on one other partition comes to ${bytes} bytes, the limit is ${LIMITS.runStateBytesMax}; ` +
+    `what this run listens to on one other partition comes to ${bytes} bytes, ` +
+    `the limit is ${LIMITS.runStateBytesMax}; ` +
     "let its conditions read less of the event that started it";
   return engineError("RunStateTooLargeError", message);
 }
