@@ -66,8 +66,8 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
   if (!tooMany && problem === null) return number(draft, numbering);
   const message =
     problem ??
-    `the runs of ${record.app} wait for more than ${LIMITS.learnedWaitsPerAppMax} kinds of events that its functions have ` +
-      "not declared; declare them in the waits option, or use fewer event names";
+    `the runs of ${record.app} wait for more than ${LIMITS.learnedWaitsPerAppMax} kinds of events that its functions ` +
+      "have not declared; declare them in the waits option, or use fewer event names";
   draft.reject("REGISTRY_FULL", message);
   const { base } = record;
   draft.append(partitionOfShard(shardOfRun(base), draft.moment.partitions), (source) => ({
