@@ -58,6 +58,13 @@ function keepingTheFirst(core: Core): Core {
   });
 }
 
+function forgettingWhatWasTaken(core: Core): Core {
+  const deaf = hearing(core, (input) => (input.kind === "listen" ? { ...input, taken: [] } : input));
+  return seeing(without(deaf, "GuestTook"), (view, input) =>
+    input.kind === "answer" ? rowsSeen(view, "run", (row) => ({ ...row, taken: [] })) : view,
+  );
+}
+
 const COPIES: readonly Plant[] = [
   {
     name: "double-start-by-repeat",
@@ -166,13 +173,8 @@ const WAITS: readonly Plant[] = [
   },
   {
     name: "resolve-taken-twice",
-    summary: "an answer brings an event that another wait of the run has taken",
-    sabotage: {
-      core: (core) =>
-        seeing(core, (view, input) =>
-          input.kind === "answer" ? rowsSeen(view, "run", (row) => ({ ...row, taken: [] })) : view,
-        ),
-    },
+    summary: "an event of another partition resolves two waits of a run: neither side remembers what was taken",
+    sabotage: { core: forgettingWhatWasTaken },
   },
   {
     name: "mark-not-deferred",
