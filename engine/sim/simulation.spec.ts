@@ -13,7 +13,7 @@ import { runSeed } from "./run-seed.js";
 /** Fresh seeds end at whichever comes first, so that a slow machine takes no longer. */
 const FRESH_SEEDS_MAX = 600;
 const FRESH_MS_MAX = 30_000;
-/** Seeds that a planted bug may take; the slowest one known takes about 50 on average. */
+/** Seeds that a planted bug may take; the slowest one known took 83. */
 const PLANT_SEEDS_MAX = 300;
 const PLANTS_FROM = 1;
 
