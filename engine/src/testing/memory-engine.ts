@@ -7,10 +7,10 @@
  * all requests in the log were handed over. What is being done with them is for their worker to say.
  */
 import {
+  baseOfRun,
   encodeInbox,
   type AppConfig,
   type EventInput,
-  type EventView,
   type RunState,
   type RunSummary,
   type StepReport,
@@ -48,6 +48,9 @@ const NAMESPACE = "test";
 const PARTITIONS = 1;
 /** There are no other senders whose views would have to grow old. */
 const SETTLE_MS = 0;
+const EVENTS_KEPT_MS = 3 * 86_400_000;
+/** What a test did weeks of its time ago can be looked up to its end. */
+const RUNS_KEPT_MS = Number.MAX_SAFE_INTEGER;
 const RUNS_PER_PAGE = 100;
 const ANY_RUN = { functionId: null, status: null, eventName: null, fromMs: null, untilMs: null };
 
@@ -81,10 +84,9 @@ export class MemoryEngine {
     this.#log = log;
     this.#logger = logger;
     this.#task = new PartitionTask({ ...base, core, partition: 0, partitions: PARTITIONS });
-    // Whatever a test did weeks of its time ago can be looked up to its end.
-    const retentionMs = Number.MAX_SAFE_INTEGER;
-    const inbox = { topic: topics.inbox, retentionMs };
-    const history = new HistoryTailer({ ...base, topic: topics.history, partition: 0, inbox, retentionMs });
+    const inbox = { topic: topics.inbox, retentionMs: EVENTS_KEPT_MS };
+    const kept = { inbox, retentionMs: RUNS_KEPT_MS };
+    const history = new HistoryTailer({ ...base, ...kept, topic: topics.history, partition: 0 });
     this.#history = history;
     this.#lookup = new HistoryLookup({ partitions: PARTITIONS, historyOf: () => history });
     this.#registry = new RegistryView({ ...base, topic: topics.registry, partitions: PARTITIONS });
@@ -169,13 +171,9 @@ export class MemoryEngine {
   timeline(runId: string): Promise<readonly TimelineLine[]> {
     return this.#lookup.timeline(runId);
   }
-  /** Runs that the event started, by their start. */
-  runsOfEvent(eventId: string): Promise<readonly RunSummary[]> {
-    return this.#lookup.runsOfEvent(eventId, [0]);
-  }
-  /** null: there is none of this id. */
-  event(eventId: string): Promise<EventView | null> {
-    return this.#lookup.event(eventId, [0]);
+  /** Runs that the event started. */
+  async runsOfEvent(eventId: string): Promise<readonly RunSummary[]> {
+    return [...(await this.#lookup.runsOfEvent(eventId, [0]))].sort(byStart);
   }
   /** All there were, the oldest start first. */
   async runs(): Promise<readonly RunSummary[]> {
@@ -186,7 +184,7 @@ export class MemoryEngine {
       found.push(...page.runs);
       after = page.seenTo;
     } while (after !== null);
-    return found.reverse();
+    return found.sort(byStart);
   }
 
   /** Idempotent; never rejects. */
@@ -199,4 +197,10 @@ export class MemoryEngine {
     await this.#registry.close();
     await this.#log.close();
   }
+}
+
+/** Many start at the same time here: their ids end with the offset that started them. */
+function byStart(a: RunSummary, b: RunSummary): number {
+  const [x, y] = [a, b].map(({ run_id: id }) => parseInt(id.slice(baseOfRun(id).length), 36)) as [number, number];
+  return x - y;
 }

@@ -1,4 +1,4 @@
-import type { EventInput } from "@eddy/schemas";
+import type { EventInput, StoredEvent } from "@eddy/schemas";
 import type { MemoryEngine } from "@eddy/engine/testing";
 import { readEvents, RequestError } from "@eddy/clients";
 import { SendError } from "../errors/eddy-error.js";
@@ -7,10 +7,17 @@ import { reasonOf, type EventDelivery, type Sendable, type Try } from "../protoc
 /** Events into an engine in memory, by the rules of the gateway: what that would refuse is refused here. */
 export class MemoryDelivery implements EventDelivery {
   readonly #engine: MemoryEngine;
+  /** By id, as runs get them. */
+  readonly #events = new Map<string, StoredEvent>();
   #underWay = 0;
 
   constructor(engine: MemoryEngine) {
     this.#engine = engine;
+  }
+
+  /** An event that was sent, as runs got it; null: there was none of this id. */
+  eventOf(id: string): StoredEvent | null {
+    return this.#events.get(id) ?? null;
   }
 
   /** Sends that have not ended. */
@@ -22,12 +29,21 @@ export class MemoryDelivery implements EventDelivery {
     this.#underWay += 1;
     try {
       const events: readonly EventInput[] = readEvents(JSON.parse(body));
-      return { ids: await this.#engine.send(events, new Set(generated)) };
+      const ids = await this.#engine.send(events, new Set(generated));
+      for (const [i, event] of events.entries()) {
+        this.#keep({ ...event, ts: event.ts ?? this.#engine.nowMs, id: ids[i] } as StoredEvent);
+      }
+      return { ids };
     } catch (cause) {
       return { error: sendError(cause), retryAfterMs: null };
     } finally {
       this.#underWay -= 1;
     }
+  }
+
+  /** A second one of the same id has no effect. */
+  #keep(event: StoredEvent): void {
+    if (!this.#events.has(event.id)) this.#events.set(event.id, event);
   }
 
   close(): Promise<void> {

@@ -69,11 +69,11 @@ interface Line {
 type Draft = { -readonly [K in keyof StepView]: StepView[K] } & { eventName: string; eventId: string; untilMs: number };
 
 /** @param eventOf the event of an id; null where it is not known */
-export async function viewOf(
+export function viewOf(
   summary: RunSummary,
   timeline: readonly TimelineLine[],
-  eventOf: (id: string) => Promise<unknown>,
-): Promise<RunView> {
+  eventOf: (id: string) => unknown,
+): RunView {
   const drafts = new Map<string, Draft>();
   for (const line of timeline as readonly unknown[] as readonly Line[]) {
     if (line.stepId !== undefined) take(draftOf(drafts, line.stepId), line);
@@ -83,7 +83,7 @@ export async function viewOf(
   const waits = all.filter(({ kind, status }) => kind === "wait" && status === "Waiting" && !isOver);
   for (const draft of all) {
     if (isOver && (draft.status === "Waiting" || draft.status === "Retrying")) draft.status = "Withdrawn";
-    if (draft.kind === "wait" && draft.status === "Completed") draft.output = await eventOf(draft.eventId);
+    if (draft.kind === "wait" && draft.status === "Completed") draft.output = eventOf(draft.eventId);
   }
   return {
     id: summary.run_id,
@@ -94,10 +94,14 @@ export async function viewOf(
     error: summary.error,
     startedAt: new Date(summary.run_started_at),
     endedAt: summary.ended_at === null ? null : new Date(summary.ended_at),
-    steps: all.map(({ id, kind, status, output, error, attempts }) => ({ id, kind, status, output, error, attempts })),
+    steps: all.map(stepOf),
     waits: waits.map(({ id, eventName, untilMs }) => ({ id, event: eventName, until: new Date(untilMs) })),
     timeline,
   };
+}
+
+function stepOf({ id, kind, status, output, error, attempts }: Draft): StepView {
+  return { id, kind, status, output: output as unknown, error, attempts };
 }
 
 function draftOf(drafts: Map<string, Draft>, id: string): Draft {

@@ -71,13 +71,10 @@ export class StepDoubles {
 
   /** The same function, whose steps can be doubled. */
   wrap(fn: EddyFunction): EddyFunction {
-    const { config, handler, triggerTypes, logger } = fn;
-    return new EddyFunction({
-      config,
-      triggerTypes,
-      logger,
-      handler: (context) => handler({ ...context, step: this.#tools(fn.id, context.step as Steps) }),
-    });
+    const handler: EddyFunction["handler"] = (context) =>
+      fn.handler({ ...context, step: this.#tools(fn.id, context.step as Steps) });
+    // All other parts as they are, whatever they are.
+    return new EddyFunction(Object.assign({}, fn, { handler }));
   }
 
   /** Performs a step: `own` is what it would do by itself. Only inside of a step. */

@@ -224,7 +224,7 @@ export class TestEngine {
 
   async #view(summary: Parameters<typeof viewOf>[0]): Promise<RunView> {
     const timeline = await this.#engine.timeline(summary.run_id);
-    return viewOf(summary, timeline, async (id) => (await this.#engine.event(id))?.event ?? null);
+    return viewOf(summary, timeline, (id) => this.#delivery.eventOf(id));
   }
 
   #move(target: () => number): Promise<void> {
