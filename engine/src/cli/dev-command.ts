@@ -2,7 +2,6 @@
 import { Option, type Command } from "commander";
 import { CONFIG_DEFAULTS, LOG_LEVELS, readEngineConfig } from "../config/engine-config.js";
 import { EXIT_CODES_HELP } from "./exit-codes.js";
-import { runEngine } from "./run-engine.js";
 import { devMessage } from "./start-message.js";
 
 export function addDevCommand(program: Command): void {
@@ -24,7 +23,9 @@ export function addDevCommand(program: Command): void {
       "after",
       `\nEach option is also an environment variable: --data-dir is EDDY_DATA_DIR.\n${EXIT_CODES_HELP}`,
     )
-    .action((options: Record<string, unknown>) =>
-      runEngine({ read: () => readEngineConfig(options), message: devMessage }),
-    );
+    .action(async (options: Record<string, unknown>) => {
+      // Not before it is needed: commands that only ask an engine load no engine.
+      const { runEngine } = await import("./run-engine.js");
+      await runEngine({ read: () => readEngineConfig(options), message: devMessage });
+    });
 }

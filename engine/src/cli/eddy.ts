@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 /** The command `eddy`. */
-import { createRequire } from "node:module";
-import { Command } from "commander";
-import { addDevCommand } from "./dev-command.js";
-import { addStartCommand } from "./start-command.js";
-import { EXIT } from "./exit-codes.js";
+import { SystemClock } from "@eddy/clients";
+import { ulid } from "ulid";
+import { readClientEnvironment } from "../config/client-config.js";
+import { Terminal } from "./client/terminal.js";
+import { runCommandLine } from "./program.js";
 
-const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string };
-
-const program = new Command("eddy")
-  .description("Durable functions that wait for events")
-  .version(version)
-  // Help and version end with 0; whatever is wrong with the command line is a configuration problem.
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT.ok : EXIT.config));
-addDevCommand(program);
-addStartCommand(program);
-await program.parseAsync();
+const environment = readClientEnvironment();
+const streams = { in: process.stdin, out: process.stdout, err: process.stderr };
+const code = await runCommandLine(process.argv.slice(2), {
+  terminal: new Terminal(streams, environment.plain),
+  environment,
+  fetch,
+  clock: new SystemClock(),
+  makeId: ulid,
+});
+process.exit(code);

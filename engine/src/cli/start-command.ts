@@ -3,7 +3,6 @@ import { Option, type Command } from "commander";
 import { LOG_LEVELS } from "../config/engine-config.js";
 import { readKafkaConfig } from "../config/kafka-config.js";
 import { EXIT_CODES_HELP } from "./exit-codes.js";
-import { runEngine } from "./run-engine.js";
 import { kafkaMessage } from "./start-message.js";
 
 const HELP = `
@@ -34,13 +33,15 @@ export function addStartCommand(program: Command): void {
     .option("--check-config", "only say whether the configuration is well-formed")
     .addOption(new Option("--log-level <level>", "(default: info)").choices([...LOG_LEVELS]))
     .addHelpText("after", HELP + EXIT_CODES_HELP)
-    .action(({ config: file, checkConfig, ...options }: StartOptions) =>
-      runEngine({
+    .action(async ({ config: file, checkConfig, ...options }: StartOptions) => {
+      // Not before it is needed: commands that only ask an engine load no engine.
+      const { runEngine } = await import("./run-engine.js");
+      await runEngine({
         read: () => readKafkaConfig({ file, options }),
         message: kafkaMessage,
         onlyCheck: checkConfig === true,
-      }),
-    );
+      });
+    });
 }
 
 interface StartOptions extends Record<string, unknown> {
