@@ -30,7 +30,7 @@ export interface TestEngineOptions {
    * The functions' client. Given, what it sends while the test engine is open goes there too, also inside of steps, and
    * its `schemas` are checked. Give it to one test engine at a time. Default: a client of the test engine's own.
    */
-  readonly client?: Pick<Eddy<Untyped>, "id" | "openSender" | "divert"> | undefined;
+  readonly client?: TestedClient | undefined;
   /** When virtual time begins. Default: now. */
   readonly now?: Date | number | string | undefined;
   /** How long nothing may happen, in ms of real time, while a step or handler still runs. Default 4,000. */
@@ -40,6 +40,9 @@ export interface TestEngineOptions {
   /** Gets the lines of engine and worker, such as failed attempts. Default: nobody. A handler's own go where they always go. */
   readonly logger?: Logger | undefined;
 }
+
+/** As much of a client as is needed here. */
+export type TestedClient = Pick<Eddy<Untyped>, "id" | "send" | "openSender" | "divert">;
 
 export interface Sent {
   /** Of the events, in their order. */
@@ -73,7 +76,7 @@ export async function testEngine(options: TestEngineOptions): Promise<TestEngine
 
 export class TestEngine {
   readonly #engine: MemoryEngine;
-  readonly #client: Pick<Eddy<Untyped>, "id" | "openSender" | "divert">;
+  readonly #client: TestedClient;
   readonly #patienceMs: number;
   readonly #doubles: StepDoubles;
   readonly #transport: MemoryTransport;
@@ -129,6 +132,14 @@ export class TestEngine {
       this.#client.divert(null);
       throw error;
     }
+  }
+
+  /**
+   * Sends into this test engine without waiting for what follows, as the app's own code would: for bodies of steps, and
+   * for servers under test. The given `client`, or one of the test engine's own.
+   */
+  get client(): Pick<Eddy<Untyped>, "send"> {
+    return this.#client;
   }
 
   /** Virtual time. */

@@ -1,0 +1,3 @@
+import { Eddy } from "@eddy/sdk";
+
+export const eddy = new Eddy({ id: "signups" });
