@@ -56,8 +56,8 @@ export class PlainRows implements RowView, RowWriter {
   isLoaded(): boolean {
     return true;
   }
-  hasIndex(key: string): boolean {
-    return this.index.has(key);
+  indexValue(key: string): string | null {
+    return this.index.get(key) ?? null;
   }
   pastEvents({ names, fromRawMs, toOffset }: PastRange): readonly PastEvent[] {
     return pastEventsOf(this.inbox, { names, fromRawMs, toOffset });

@@ -25,7 +25,7 @@ import {
 } from "@eddy/schemas";
 import { readCondition } from "../script/script.js";
 import { answerResolved, answerCancelled, isOpenFor, welcome } from "./guest-model.js";
-import { conditionHolds, keyOf, listeningOf, matches, valueOf, givenOf, type Listening } from "./listening.js";
+import { conditionHolds, keyOf, listeningOf, matches, pairOf, valueOf, givenOf, type Listening } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
 import type { ModelEvent, ModelRun, Rule } from "./run.js";
 import { earlierHit, giveEvent, introduction, lateHearing } from "./wait-model.js";
@@ -89,8 +89,6 @@ function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): Ma
   return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-const pairOf = ({ id, name }: EventRecord, path: string, value: string): string =>
-  JSON.stringify([id, name, path, value]);
 /** What places the run: a start is known by it. */
 const startOf = (record: EventRecord, { anchor }: Candidate): string =>
   anchor === null ? record.id : pairOf(record, ...anchor);
@@ -120,7 +118,10 @@ function freshKeys(
   for (const [path, value] of values) if (path === ID_PATH) fresh.add(pairOf(record, path, value));
   const width = ID_BUCKET_MS[record.idFrom];
   const untilMs = (Math.floor(model.nowMs / width) + 1) * width + ID_WINDOW_MS[record.idFrom];
-  for (const key of fresh) model.ids.set(key, untilMs);
+  for (const key of fresh) {
+    model.ids.set(key, untilMs);
+    model.firstAt.set(key, model.offset);
+  }
   return fresh;
 }
 

@@ -125,3 +125,10 @@ export function keyOf({ event, path }: Pick<Listening, "event" | "path">, value:
 export function hasValue(values: MatchValues, path: string, value: string): boolean {
   return values.some(([p, v]) => p === path && v === value);
 }
+
+/** What makes an event known again at one of its values. */
+export const pairOf = (
+  { id, name }: { readonly id: string; readonly name: string },
+  path: string,
+  value: string,
+): string => JSON.stringify([id, name, path, value]);

@@ -77,6 +77,8 @@ export class PartitionModel {
   settleMs = 0;
   readonly settling = new Map<number, Settling>();
   readonly ids = new Map<string, number>();
+  /** Where each was new. */
+  readonly firstAt = new Map<string, number>();
   rawMs = 0;
   advanceMs = 0;
   offset = -1;

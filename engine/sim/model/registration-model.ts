@@ -1,5 +1,6 @@
 /** Functions and routes: inbox 0 numbers registrations, all partitions apply them in that order, and settle. */
 import {
+  ID_PATH,
   LIMITS,
   matchValue,
   parsedJson,
@@ -12,11 +13,12 @@ import {
   type ListenedPath,
   type RegisteredApp,
 } from "@eddy/schemas";
-import { listeningOf, valueOf } from "./listening.js";
+import { listeningOf, pairOf, valueOf } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
 import type { Logged, ModelEvent } from "./run.js";
 
 type News = InboxRecordOf<"registered">["news"];
+type EventRecord = InboxRecordOf<"event">;
 
 export function onRegister(model: PartitionModel, { config, settleMs }: InboxRecordOf<"register">): void {
   if (model.where.partition !== 0) return;
@@ -137,19 +139,32 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
   return before.slice(before.findLastIndex(({ rawMs }) => rawMs < fromMs) + 1);
 }
 
-/** Events among them, the first record of each: the log does not tell what was dropped as a repeated send. */
+/** Events among them, but for repeated sends, as far as their ids are known: those were dropped when they came. */
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
-  const found = new Map<string, ModelEvent>();
-  for (const { offset, rawMs, atMs, record } of pastOf(model, sinceMs)) {
-    if (record?.kind !== "event") continue;
+  return pastOf(model, sinceMs).flatMap(({ offset, rawMs, atMs, record }) => {
+    if (record?.kind !== "event") return [];
     const { id, name, payload, values, origin } = record;
-    const key = `${name}\n${id}`;
-    const body = parsedJson(payload);
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
-    const event = { offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt: () => true };
-    if (!found.has(key)) found.set(key, event);
-  }
-  return [...found.values()];
+    const countsAt = (path: string, value: string): boolean => wasNewAt(model, { record, offset }, path, value);
+    return [{ offset, rawMs, atMs: ownMs, id, name, body: parsedJson(payload), payload, values, countsAt }];
+  });
+}
+
+/** By the value that is asked for, if the event was known by it; else by any other that it came by. */
+function wasNewAt(
+  model: PartitionModel,
+  { record, offset }: { readonly record: EventRecord; readonly offset: number },
+  path: string,
+  value: string,
+): boolean {
+  const firstOf = (key: string): number | undefined =>
+    (model.ids.get(key) ?? 0) > model.nowMs ? model.firstAt.get(key) : undefined;
+  const first = firstOf(path === ID_PATH ? record.id : pairOf(record, path, value));
+  if (first !== undefined) return first === offset;
+  const { partition, partitions } = model.where;
+  const here = record.values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
+  const others = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))].map(firstOf);
+  return others.every((other) => other === undefined || other === offset);
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

@@ -37,7 +37,7 @@ export const CORE_PLANTS: readonly Plant[] = [
   {
     name: "dedup-off",
     summary: "event ids are not looked up",
-    sabotage: { core: (core) => seeing(core, (view) => viewOf(view, { hasIndex: () => false })) },
+    sabotage: { core: (core) => seeing(core, (view) => viewOf(view, { indexValue: () => null })) },
   },
   {
     name: "lookback-off",

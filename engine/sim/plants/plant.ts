@@ -66,7 +66,7 @@ export function seeing(core: Core, seen: (view: RowView, input: Input) => RowVie
 export function viewOf(view: RowView, other: Partial<RowView>): RowView {
   return {
     get: (key) => view.get(key),
-    hasIndex: (key) => view.hasIndex(key),
+    indexValue: (key) => view.indexValue(key),
     scanIndex: (range) => view.scanIndex(range),
     pastEvents: (range) => view.pastEvents(range),
     isLoaded: (request) => view.isLoaded(request),

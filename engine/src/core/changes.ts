@@ -26,6 +26,7 @@ export type Change =
       readonly kind: "EventRemembered";
       readonly idClass: IdClass;
       readonly idKeys: readonly string[];
+      readonly offset: number;
       readonly nowMs: number;
     }
   | { readonly kind: "IdsForgotten"; readonly key: RowKey<"ids"> }

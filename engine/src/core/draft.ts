@@ -33,8 +33,8 @@ export class Draft implements RowWriter, Decision {
   delete(key: RowKey): void {
     this.#scratch.set(key, null);
   }
-  hasIndex(key: string): boolean {
-    return this.view.hasIndex(key);
+  indexValue(key: string): string | null {
+    return this.view.indexValue(key);
   }
   scanIndex(range: IndexRange): readonly (readonly [key: string, value: string])[] {
     return this.view.scanIndex(range);

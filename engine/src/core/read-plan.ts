@@ -15,7 +15,7 @@ import { functionsOf, partitionRowOf } from "./draft.js";
 import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
-import { pastRange } from "./match/lookback.js";
+import { idKeysOfPast, isAtKey, pastRange, type LateKey } from "./match/lookback.js";
 import { eventPlanOf, isLateStart, timeOfEvent, type Candidate, type EventRecord } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
@@ -111,6 +111,16 @@ class Plan {
   past(range: PastRange): void {
     this.#loaded({ kind: "past", range });
   }
+  /** Events of a key in the past, and which of them were the first of their id. */
+  pastAt(key: LateKey, from: Beginning): void {
+    const range = pastRange(this.view, this.moment, key.event, from);
+    if (!this.#loaded({ kind: "past", range })) return;
+    for (const past of this.view.pastEvents(range)) {
+      if (!isAtKey(past, key)) continue;
+      const { asked, others } = idKeysOfPast(past, key, this.moment);
+      for (const idKey of [asked, ...others]) this.index(idIndexKey(idKey));
+    }
+  }
   #loaded(request: ReadRequest): boolean {
     if (this.view.isLoaded(request)) return true;
     this.missing.push(request);
@@ -177,13 +187,14 @@ function planEvent(plan: Plan, event: EventRecord): void {
 
 /** What comes late looks for what has happened since; runs that began since may end it. @returns whether runs may end. */
 function planLateStart(plan: Plan, event: EventRecord, { declared }: Candidate): boolean {
-  const { view, moment } = plan;
+  const { moment } = plan;
   const from = beginningOf({ offset: -1, atMs: timeOfEvent(event, moment) });
   const since = { offset: -1, atMs: timeOfEvent(event, moment) };
   let endings = false;
-  for (const { purpose, routeKey, event: name, partition } of declared) {
+  for (const listen of declared) {
+    const { purpose, routeKey, partition } = listen;
     if (partition !== moment.partition) continue;
-    plan.past(pastRange(view, moment, name, purpose === "wait" ? from : since));
+    plan.pastAt(listen, purpose === "wait" ? from : since);
     if (purpose === "cancel" && planListeners(plan, event, routeKey)) endings = true;
   }
   return endings;
@@ -222,7 +233,10 @@ function planReport(plan: Plan, report: StepReport): void {
     const routeKey = routeKeyOf(op.event, listenRouteOf(op).path, op.value);
     plan.opening(routeKey, 1, false);
     plan.lookingBack(routeKey, beginningFor(run, op.since, moment));
-    if (!listensAt(run, routeKey)) plan.past(pastRange(plan.view, moment, op.event, beginningFor(run, "mark", moment)));
+    if (!listensAt(run, routeKey)) {
+      const key = { event: op.event, path: listenRouteOf(op).path, value: op.value, routeKey };
+      plan.pastAt(key, beginningFor(run, "mark", moment));
+    }
   }
 }
 
@@ -230,7 +244,6 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
   plan.ending(guestKey(base));
   const guest = plan.row(guestKey(base));
   if (guest === undefined) return;
-  const { view, moment } = plan;
   const openings = new Map<string, number>();
   const isOpen = (purpose: "wait" | "cancel", routeKey: string): boolean =>
     guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
@@ -239,7 +252,7 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
     const routeKey = routeKeyOf(event, path, value);
     if (isOpen("cancel", routeKey)) continue;
     openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
-    plan.past(pastRange(view, moment, event, { offset: -1, atMs: guest?.startedAtMs ?? startedAtMs }));
+    plan.pastAt({ event, path, value, routeKey }, { offset: -1, atMs: guest?.startedAtMs ?? startedAtMs });
   }
   if (wait !== null) {
     const { event, path, value, fromMs } = wait;
@@ -247,7 +260,7 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
     plan.lookingBack(routeKey, startOf(fromMs));
     if (!isOpen("wait", routeKey)) {
       openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
-      plan.past(pastRange(view, moment, event, startOf(fromMs)));
+      plan.pastAt({ event, path, value, routeKey }, startOf(fromMs));
     }
   }
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, false);

@@ -30,8 +30,8 @@ class WatchedView implements RowView {
     this.rows.set(key, row);
     return row as never; // the key carries the kind
   }
-  hasIndex(key: string): boolean {
-    return this.view.hasIndex(key);
+  indexValue(key: string): string | null {
+    return this.view.indexValue(key);
   }
   scanIndex(range: Parameters<RowView["scanIndex"]>[0]): ReturnType<RowView["scanIndex"]> {
     return this.view.scanIndex(range);

@@ -86,10 +86,10 @@ export class Overlay implements RowView, RowWriter {
     invariant(row !== undefined, "the read plan names every row that is read", { key });
     return row as Row<K> | null;
   }
-  hasIndex(key: string): boolean {
+  indexValue(key: string): string | null {
     const value = this.#knownIndex(key);
     invariant(value !== undefined, "the read plan names every index key that is read", { key });
-    return value !== null;
+    return value;
   }
   scanIndex(range: IndexRange): readonly IndexEntry[] {
     const window = this.#scans.get(scanName(range));

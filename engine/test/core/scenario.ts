@@ -131,9 +131,9 @@ class StrictView implements RowView {
     this.#demand({ kind: "row", key });
     return this.world.get(key);
   }
-  hasIndex(key: string): boolean {
+  indexValue(key: string): string | null {
     this.#demand({ kind: "index", key });
-    return this.world.index.has(key);
+    return this.world.index.get(key) ?? null;
   }
   scanIndex(range: IndexRange): readonly (readonly [string, string])[] {
     this.#demand({ kind: "scan", range });

@@ -54,7 +54,7 @@ describe("the overlay", () => {
   it("throws for what was not loaded, and knows what is not there", async () => {
     const { overlay } = await opened();
     expect(() => overlay.get(runKey("a"))).toThrow("read plan");
-    expect(() => overlay.hasIndex("x|a")).toThrow("read plan");
+    expect(() => overlay.indexValue("x|a")).toThrow("read plan");
     expect(() => overlay.scanIndex({ from: "q|", to: "q}", limit: 1 })).toThrow("read plan");
     expect(() => overlay.put(runKey("a"), run("a"))).toThrow("read before");
     await overlay.load([
@@ -62,7 +62,7 @@ describe("the overlay", () => {
       { kind: "index", key: "x|a" },
     ]);
     expect(overlay.get(runKey("a"))).toBe(null);
-    expect(overlay.hasIndex("x|a")).toBe(false);
+    expect(overlay.indexValue("x|a")).toBe(null);
   });
 
   it("asks the store once for what is missing, and not at all for what it has", async () => {
@@ -198,10 +198,16 @@ describe("the overlay", () => {
     const { overlay } = await opened();
     const key = idsKey("user", 1, 0);
     await overlay.load([{ kind: "row", key }]);
-    overlay.put(key, { ids: ["a"], expiresAtMs: 100 });
-    overlay.put(key, { ids: ["a", "b"], expiresAtMs: 100 });
-    expect(overlay.hasIndex("x|a")).toBe(true);
-    expect(overlay.hasIndex("x|b")).toBe(true);
+    overlay.put(key, { ids: [["a", 4]], expiresAtMs: 100 });
+    overlay.put(key, {
+      ids: [
+        ["a", 4],
+        ["b", 5],
+      ],
+      expiresAtMs: 100,
+    });
+    expect(overlay.indexValue("x|a")).toBe("4");
+    expect(overlay.indexValue("x|b")).toBe("5");
     overlay.delete(key);
     expect(overlay.freeze()).toEqual({ rows: [], indexAdded: [], indexRemoved: [] });
   });

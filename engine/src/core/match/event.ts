@@ -40,7 +40,7 @@ interface Incoming {
 export function onEvent(draft: Draft, record: EventRecord): void {
   const plan = eventPlanOf(record, draft.functions(), draft.moment);
   const { origin, name, id: eventId } = record;
-  const isNew = (idKey: string): boolean => !draft.hasIndex(idIndexKey(idKey));
+  const isNew = (idKey: string): boolean => draft.indexValue(idIndexKey(idKey)) === null;
   const fresh = plan.idKeys.filter(isNew);
   if (fresh.length === 0 || (origin === null ? fresh.length < plan.idKeys.length : isTooOld(draft, record))) {
     draft.reject("DUPLICATE_EVENT", `event ${eventId} was seen here before`);
@@ -50,7 +50,8 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
   const cancelsUpToMs = lastOlderMs(record);
   const event = { record, name, eventId, atMs: timeOfEvent(record, draft.moment), cancelsUpToMs };
-  draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, nowMs: draft.moment.nowMs });
+  const { offset, nowMs } = draft.moment;
+  draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, offset, nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
   const mayComeBack = new Set<string>();

@@ -6,8 +6,11 @@
  */
 import {
   canonAt,
+  ID_PATH,
   LIMITS,
+  partitionOf,
   PAST_MS_MAX,
+  routeKeyOf,
   type ErrorShape,
   type InboxRecordOf,
   type KeptEventRow,
@@ -15,7 +18,7 @@ import {
 } from "@eddy/schemas";
 import { engineError, partitionRowOf, type Draft } from "../draft.js";
 import type { Moment } from "../inputs.js";
-import { keptEventKey, subscriptionKey } from "../state/keys.js";
+import { idIndexKey, keptEventKey, subscriptionKey } from "../state/keys.js";
 import type { PastEvent, PastRange, Row, RowView } from "../state/view.js";
 import { isMet, type Asked } from "./condition.js";
 import {
@@ -142,14 +145,43 @@ export interface LateKey {
   readonly routeKey: string;
 }
 
-/** Events at the key that came before anybody listened for the run; the first of each id. */
+/**
+ * What tells whether a past record was the first of its event here, or was dropped as a repeated send: its id with the key
+ * that is asked for, if the record was known by it then; else with the others that it came by.
+ */
+export function idKeysOfPast({ record }: PastEvent, key: LateKey, { partition, partitions }: Moment): IdKeysOfPast {
+  const { id, name, values } = record;
+  const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
+  return {
+    asked: key.path === ID_PATH ? id : `${key.routeKey}|${id}`,
+    others: [id, ...here.map(([path, value]) => `${routeKeyOf(name, path, value)}|${id}`)],
+  };
+}
+
+interface IdKeysOfPast {
+  readonly asked: string;
+  readonly others: readonly string[];
+}
+
+function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
+  const { asked, others } = idKeysOfPast(past, key, draft.moment);
+  const own = String(past.offset);
+  const first = draft.indexValue(idIndexKey(asked));
+  if (first !== null) return first !== own;
+  return others.some((idKey) => (draft.indexValue(idIndexKey(idKey)) ?? own) !== own);
+}
+
+/** Is it an event of this key? */
+export function isAtKey({ record: { id, payload } }: PastEvent, { path, value }: LateKey): boolean {
+  return canonAt(withId(eventOf(payload), id), path) === value;
+}
+
+/** Events at the key that came before anybody listened for the run. */
 export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly TakenEvent[] {
-  const seen = new Set<string>();
   const found: TakenEvent[] = [];
   for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
     const { id, payload } = past.record;
-    if (seen.has(id) || canonAt(withId(eventOf(payload), id), key.path) !== key.value) continue;
-    seen.add(id);
+    if (!isAtKey(past, key) || wasDropped(draft, past, key)) continue;
     found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
   }
   return found;

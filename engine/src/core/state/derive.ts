@@ -50,7 +50,7 @@ function entriesOf(key: RowKey, row: Row | null, other: Row | null): Entries {
     const { ids, expiresAtMs } = row as Row<"ids">;
     addTimer(entries, { domain: "v", dueAtMs: expiresAtMs, target: { kind: "ids", key } });
     const shared = other === null ? 0 : Math.min((other as Row<"ids">).ids.length, ids.length);
-    for (let i = shared; i < ids.length; i++) entries.set(idIndexKey(ids[i] as string), "");
+    for (const [idKey, offset] of ids.slice(shared)) entries.set(idIndexKey(idKey), String(offset));
   }
   return entries;
 }

@@ -166,5 +166,5 @@ export function inFlightPrefix(app: string): string {
   return `q|${app}|`;
 }
 
-/** Index of remembered event ids; no value. */
+/** Index of remembered event ids. Value: the offset of the record that brought the first. */
 export const idIndexKey = (idKey: string): string => `x|${idKey}`;

@@ -8,8 +8,8 @@ export type Row<K extends RowKind = RowKind> = Readonly<Rows[K]>;
 /** Synchronous reads of what `readPlan` named. @throws InvariantViolation for anything not loaded. */
 export interface RowView {
   get<K extends RowKind>(key: RowKey<K>): Row<K> | null;
-  /** Is this index key there? */
-  hasIndex(key: string): boolean;
+  /** Of an index entry; null: there is none. */
+  indexValue(key: string): string | null;
   /** Index entries of a range that `readPlan` named, ascending, at most `limit`. */
   scanIndex(range: IndexRange): readonly (readonly [key: string, value: string])[];
   /** What the partition's own inbox held, of a range that `readPlan` named; ascending. */
