@@ -26,7 +26,8 @@ interface CancelOptions extends CommonOptions {
 const LOOK_MS = { first: 100, factor: 1.5, max: 1_000 } as const;
 
 const HELP = `With --json: {data, timeline}, as GET /v1/runs/<id> and its timeline have them; with --follow --json
-each line of the timeline on its own. With --follow the exit code is ${EXIT.notCompleted} where the run Failed or was Cancelled.`;
+each line of the timeline on its own. With --follow it ends with ${EXIT.notCompleted} where the run Failed or
+was Cancelled.`;
 
 /** @param end told the exit code where it is not 0 */
 export function addRunCommand(program: Command, deps: ClientDeps, end: (code: ExitCode) => void): void {

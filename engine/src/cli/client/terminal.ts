@@ -9,17 +9,20 @@ export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
 }
 
+/** As much of a stream of Node's as matters here; `columns` where it is a terminal. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number | undefined };
+
 export interface Streams {
   readonly in: Readable;
-  readonly out: Writable & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly err: Writable & { readonly isTTY?: boolean };
+  readonly out: Output;
+  readonly err: Output;
 }
 
 export class Terminal {
   readonly in: Readable;
   readonly colors: Colors;
-  readonly #out: Streams["out"];
-  readonly #err: Streams["err"];
+  readonly #out: Output;
+  readonly #err: Output;
 
   /** @param plain no colours, also on a terminal */
   constructor({ in: input, out, err }: Streams, plain: boolean) {
