@@ -107,6 +107,8 @@ export type StepOp = z.infer<typeof stepOp>;
 export const invocationOutcome = z.discriminatedUnion("kind", [
   /** The handler waits for something that the engine must settle. */
   z.strictObject({ kind: z.literal("suspended") }),
+  /** The handler could go on; the engine dispatches the run again at once, as strict functions want after each step. */
+  z.strictObject({ kind: z.literal("yielded") }),
   z.strictObject({ kind: z.literal("returned"), data: bytes }),
   z.strictObject({
     kind: z.literal("threw"),

@@ -53,6 +53,8 @@ export class ScriptedEngine implements WorkerTransport {
   retries = 2;
   /** Tells workers which steps it holds. */
   tellsPending = true;
+  /** Without it the run stays where it yielded until `dispatch`. */
+  dispatchesYielded = true;
   isClosed = false;
   isDraining = false;
   identity: WorkerIdentity | null = null;
@@ -195,7 +197,9 @@ export class ScriptedEngine implements WorkerTransport {
     for (const op of ops) this.#applyOp(run, op);
     if (outcome === null) return;
     run.isInFlight = false;
-    if (outcome.kind === "suspended") {
+    if (outcome.kind === "yielded") {
+      if (this.dispatchesYielded) queueMicrotask(() => this.#dispatch(run));
+    } else if (outcome.kind === "suspended") {
       run.status = "suspended";
       const isNews = (entry: MemoEntry): boolean => entry.invocation !== invocation;
       if (run.memo.slice(run.memoSent).some(isNews)) queueMicrotask(() => this.#dispatch(run));

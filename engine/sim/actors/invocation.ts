@@ -61,7 +61,7 @@ export class Invocation {
     if (!(await this.#enter())) return;
     const { runId, invocation } = this.#request;
     facts.entries.push({ runId, invocation, version, memo: [...this.#memo.values()] });
-    await this.#goOn(versionOf(script, version).nodes);
+    await this.#goOn(versionOf(script, version).nodes, script.strict);
   }
 
   /** Puts the memo together. @returns false if this invocation is over already. */
@@ -107,7 +107,7 @@ export class Invocation {
     return this.#worker.holdsLease(this.#running) && !this.#running.aborted;
   }
 
-  async #goOn(nodes: readonly Node[]): Promise<void> {
+  async #goOn(nodes: readonly Node[], isStrict: boolean): Promise<void> {
     for (;;) {
       if (!this.#mayGoOn()) return;
       const standing = advance(nodes, this.#memo, this.#request.attempt);
@@ -129,6 +129,7 @@ export class Invocation {
           await this.#report(null); // what is done must be in the log before more is done
           if (!this.#mayGoOn()) return;
           await Promise.all(runs.map((node) => this.#execute(node)));
+          if (isStrict) return this.#finish({ kind: "yielded" });
         }
       }
     }
@@ -239,7 +240,8 @@ export class Invocation {
   async #finish(outcome: NonNullable<StepReport["outcome"]>): Promise<void> {
     const { runId, invocation } = this.#request;
     await this.#report(outcome);
-    if (outcome.kind === "suspended") {
+    if (outcome.kind === "yielded") this.#worker.deps.facts.count("yields");
+    if (outcome.kind === "suspended" || outcome.kind === "yielded") {
       this.#worker.remember(runId, { invocation, event: this.#event, memo: this.#memo });
     }
   }

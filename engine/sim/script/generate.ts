@@ -31,7 +31,7 @@ function drawScript(rng: Prng, app: string, id: string, style: Style): Script {
   };
   const versions: ScriptVersion[] = [];
   if (rng.chance(style.versions)) versions.push(drawNextVersion(drawing, { config, nodes }));
-  return { app, config, nodes, versions };
+  return { app, config, nodes, versions, strict: rng.chance(0.25) };
 }
 
 function drawTriggers(drawing: Drawing): FunctionConfig["triggers"] {

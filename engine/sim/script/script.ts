@@ -80,6 +80,8 @@ export interface ScriptVersion {
 
 export interface Script extends ScriptVersion {
   readonly app: string;
+  /** Its workers yield after each step, or each group of parallel ones. */
+  readonly strict: boolean;
   /** Later code of the same function: version n is `versions[n - 1]`, version 0 the script itself. */
   readonly versions: readonly ScriptVersion[];
 }

@@ -120,6 +120,7 @@ const op = fc.oneof(
 const outcome = fc.option(
   fc.oneof(
     { weight: 16, arbitrary: fc.record({ kind: pick("suspended") }) },
+    { weight: 2, arbitrary: fc.record({ kind: pick("yielded") }) },
     { weight: 1, arbitrary: fc.record({ kind: pick("returned"), data: bytes }) },
     {
       weight: 1,

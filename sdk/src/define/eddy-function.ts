@@ -12,17 +12,21 @@ export class EddyFunction {
   /** Event types of its triggers, by the names of the triggers, as far as they are known. */
   readonly triggerTypes: ReadonlyMap<string, EventType>;
   readonly logger: Logger;
+  /** Does it end its invocation after each step? Concerns workers alone. */
+  readonly isStrict: boolean;
 
   constructor(parts: {
     readonly config: FunctionConfig;
     readonly handler: Handler<Untyped, Untyped>;
     readonly triggerTypes: ReadonlyMap<string, EventType>;
     readonly logger: Logger;
+    readonly isStrict: boolean;
   }) {
     this.config = parts.config;
     this.handler = parts.handler;
     this.triggerTypes = parts.triggerTypes;
     this.logger = parts.logger;
+    this.isStrict = parts.isStrict;
   }
 
   get id(): string {

@@ -16,7 +16,7 @@ import { findWaits, type LiteralWait } from "./wait-literals.js";
 
 export const DEFAULT_RETRIES = 4;
 
-const KNOWN = ["id", "name", "description", "retries", "cancelOn", "waits", "triggers"];
+const KNOWN = ["id", "name", "description", "retries", "cancelOn", "waits", "strict", "triggers"];
 /** Options of Inngest's that are not built yet: named, so that nobody relies on one that does nothing. */
 const NOT_YET = [
   "concurrency",
@@ -32,7 +32,6 @@ const NOT_YET = [
   "middleware",
   "optimizeParallelism",
   "checkpointing",
-  "strict",
 ];
 
 const NO_WILDCARD = "a * at the end of a name is for triggers alone";
@@ -40,6 +39,7 @@ const NO_WILDCARD = "a * at the end of a name is for triggers alone";
 /** A configuration, and the event types that its triggers were given as. */
 export interface ReadOptions {
   readonly config: FunctionConfig;
+  readonly isStrict: boolean;
   readonly triggerTypes: ReadonlyMap<string, EventType>;
   /** Waits in the handler that neither its text nor the `waits` option tells: runs teach the engine of them. */
   readonly unreadWaits: number;
@@ -99,6 +99,7 @@ class OptionReader {
       retries: options["retries"] ?? DEFAULT_RETRIES,
     });
     return {
+      isStrict: this.#flag("strict"),
       config: { ...config, triggers: distinct(all), waits: distinct(config.waits) },
       triggerTypes,
       unreadWaits: declared.length > 0 ? 0 : found.unread,
@@ -164,6 +165,11 @@ class OptionReader {
     if (!isEventType(given)) this.#fail(at, "expected an event name or an eventType");
     this.#types.set(given.name, given);
     return given.name;
+  }
+
+  #flag(name: string): boolean {
+    const given = this.#raw.options[name] ?? false;
+    return typeof given === "boolean" ? given : this.#fail(name, "expected true or false");
   }
 
   #timeout(given: unknown, at: string) {

@@ -107,6 +107,12 @@ export interface FunctionOptions {
   readonly cancelOn?: CancelOn | readonly CancelOn[] | undefined;
   /** Up to 50, with those that the handler's own text shows. */
   readonly waits?: DeclaredWaitOption | readonly DeclaredWaitOption[] | undefined;
+  /**
+   * Each step is dispatched by itself, parallel ones together, so that the engine looks at its log before the next: once
+   * a cancelling event is processed, no further step begins, not even on a worker that has not heard of it. Costs a
+   * way through the log for each step. Default: false, then steps follow each other on the worker at once.
+   */
+  readonly strict?: boolean | undefined;
 }
 
 export type OneOrMore<T> = T | readonly T[];

@@ -17,10 +17,16 @@ export type StopReason =
   | "refused";
 
 /**
- * suspended: the handler waits. failed: it threw and may be tried again. finished: the run is over. released: no outcome
+ * suspended: the handler waits, or has yielded. failed: it threw and may be tried again. finished: the run is over. released: no outcome
  * was reported.
  */
 export type InvocationEnd = "suspended" | "failed" | "finished" | "released";
+
+/** How long a handler may seem to do nothing, in ms; see S5 and S6 of session.ts. */
+export interface Graces {
+  readonly idleGraceMs: number;
+  readonly replayGraceMs: number;
+}
 
 export interface Invocation {
   readonly no: number;

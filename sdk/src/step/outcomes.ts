@@ -3,6 +3,11 @@ import { LIMITS, type InvocationOutcome, type StepOp } from "@eddy/schemas";
 import { adviceOfHandler, adviceOfStep, NonRetriableError } from "../errors/user-errors.js";
 import { errorShape } from "../protocol/error-shape.js";
 import { encodeJson } from "../protocol/json.js";
+import type { InvocationEnd } from "./invocation.js";
+
+export function isCompleted(op: StepOp): op is Extract<StepOp, { kind: "stepCompleted" }> {
+  return op.kind === "stepCompleted";
+}
 
 export function stepReturned(stepId: string, result: unknown): StepOp {
   let data: Uint8Array;
@@ -35,4 +40,17 @@ export function handlerReturned(value: unknown): InvocationOutcome {
 
 export function handlerThrew(error: unknown): InvocationOutcome {
   return { kind: "threw", error: errorShape(error), ...adviceOfHandler(error) };
+}
+
+/** What an outcome that the log has means here. */
+export function endOf(outcome: InvocationOutcome): InvocationEnd {
+  switch (outcome.kind) {
+    case "suspended":
+    case "yielded":
+      return "suspended";
+    case "returned":
+      return "finished";
+    case "threw":
+      return outcome.retriable ? "failed" : "finished";
+  }
 }

@@ -20,17 +20,20 @@
  *      its record: NonDeterminismError.
  *  S7  A held sleep or wait that lost its races (see StepPromise) is no reason to end the invocation. It is withdrawn when
  *      the invocation ends as suspended for another, and asked for again once somebody else waits for it.
+ *  S8  A strict function's invocation ends as yielded once the steps that it began are through (see Pace). Their results
+ *      reach the handler with the next one.
  */
 import { LIMITS, type InvocationOutcome, type MemoEntry, type StepOp } from "@eddy/schemas";
 import type { EddyEvent } from "../define/event-type.js";
-import { NonDeterminismError } from "../errors/eddy-error.js";
 import { NonRetriableError } from "../errors/user-errors.js";
 import type { WorkerClock } from "./clock.js";
 import { inStep } from "./current-step.js";
 import { Deliveries } from "./deliveries.js";
-import type { Invocation, InvocationEnd, StopReason } from "./invocation.js";
+import { askedAsAnotherKind, askedForAnother } from "./left-record.js";
+import type { Graces, Invocation, StopReason } from "./invocation.js";
 import { Outbox } from "./outbox.js";
-import { handlerReturned, handlerThrew, stepReturned, stepThrew } from "./outcomes.js";
+import { endOf, handlerReturned, handlerThrew, isCompleted, stepReturned, stepThrew } from "./outcomes.js";
+import { Pace } from "./pace.js";
 import { QuietTurn } from "./quiet-turn.js";
 import { receivedEvent } from "./received-event.js";
 import type { RunMemory } from "./run-memory.js";
@@ -42,20 +45,15 @@ export interface SessionDeps {
   readonly memory: RunMemory;
   readonly clock: WorkerClock;
   readonly graces: Graces;
+  /** Does it yield after each step? */
+  readonly isStrict: boolean;
   /** Calls the handler. `session` is what it may ask. */
   readonly enter: (session: Session) => Promise<unknown>;
 }
 
-/** ms; see S5 and S6. */
-export interface Graces {
-  readonly idleGraceMs: number;
-  readonly replayGraceMs: number;
-}
-
 type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
-type Completed = Extract<StepOp, { kind: "stepCompleted" }>;
-const isCompleted = (op: StepOp): op is Completed => op.kind === "stepCompleted";
 const SUSPENDED: InvocationOutcome = { kind: "suspended" };
+const YIELDED: InvocationOutcome = { kind: "yielded" };
 /** For handlers whose run is no longer here. */
 const NEVER = new Promise<never>(() => undefined);
 
@@ -68,6 +66,7 @@ export class Session {
   readonly #controller = new AbortController();
   readonly #races = new Races(() => this.#touch());
   readonly #quiet: QuietTurn;
+  readonly #pace: Pace;
   readonly #deliveries: Deliveries;
   /** Entries of the memory that were given to `deliveries`. */
   #taken = 0;
@@ -94,6 +93,7 @@ export class Session {
       deliver: (entry) => this.#deliver(entry),
       onEmpty: () => this.#takeUpParked(),
     });
+    this.#pace = new Pace(deps.isStrict);
     this.#quiet = new QuietTurn(deps.clock, () => this.#onQuiet());
   }
 
@@ -115,6 +115,7 @@ export class Session {
     this.#invocation = invocation;
     this.#phase = "running";
     this.#quiet.reset();
+    this.#pace.reset();
     if (this.#isEntered) this.#resume();
     else this.#enter();
     this.#takeIn();
@@ -217,10 +218,7 @@ export class Session {
     const call = this.#calls.get(entry.stepId);
     if (call === undefined || this.#phase !== "running" || this.#end !== null) return;
     if (entry.kind !== call.spec.kind) {
-      const message =
-        `the handler asks for step ${JSON.stringify(call.id)} as a ${call.spec.kind}, ` +
-        `but it is recorded as a ${entry.kind}: ${WHY_NON_DETERMINISTIC}`;
-      return this.#conclude(handlerThrew(new NonDeterminismError(call.id, call.id, message)));
+      return this.#conclude(handlerThrew(askedAsAnotherKind(call.id, call.spec.kind, entry.kind)));
     }
     const isNews = !call.isLost;
     try {
@@ -234,9 +232,11 @@ export class Session {
   }
 
   #start(call: StepCall, fn: () => unknown): void {
+    if (!this.#pace.mayStart) return; // Parked until the next invocation.
     const reason = this.#current.heldBack();
     if (reason !== null) return this.stop(reason);
     call.state = "running";
+    this.#pace.started();
     const { runId } = this.#deps;
     const { stepAttempts, maxAttempts } = this.#current;
     const step = {
@@ -256,6 +256,7 @@ export class Session {
   }
 
   #onStepEnded(call: StepCall, op: StepOp): void {
+    this.#pace.ended(isCompleted(op));
     const isKept = !isCompleted(op) || this.#keepsResults;
     if (isKept) this.#outbox.push(op);
     // A result is on its way until the log has it.
@@ -279,6 +280,7 @@ export class Session {
     if (this.#phase === "stopping") return this.#windDown();
     if (this.#phase !== "running") return;
     if (this.#end !== null) return this.#finish(this.#end);
+    if (this.#pace.yields) return this.#yield();
     const { idleGraceMs, replayGraceMs } = this.#deps.graces;
     const isReplayed = this.#deliveries.isEmpty;
     if (isReplayed) this.#askAgain();
@@ -325,6 +327,11 @@ export class Session {
     this.#report([...withdrawn, ...this.#outbox.take()], SUSPENDED);
   }
 
+  #yield(): void {
+    const ops = this.#outbox.take();
+    this.#report(ops, this.#outbox.isEmpty ? YIELDED : null);
+  }
+
   #finish(end: InvocationOutcome): void {
     if (this.#outbox.overflows) return this.#report(this.#outbox.take(), null);
     if (this.#some("running")) this.#controller.abort(new Error("the handler ended without waiting for this step"));
@@ -334,16 +341,14 @@ export class Session {
   #leftRecord(): void {
     const recorded = this.#deliveries.next?.stepId ?? "";
     const asked = this.#heldBack?.id ?? "";
-    const message =
-      `the handler asks for step ${JSON.stringify(asked)}, but step ${JSON.stringify(recorded)} is recorded ` +
-      `and was not asked for: ${WHY_NON_DETERMINISTIC}`;
-    this.#conclude(handlerThrew(new NonDeterminismError(asked, recorded, message)));
+    this.#conclude(handlerThrew(askedForAnother(asked, recorded)));
   }
 
   /** After `stop`: what running steps came to is still reported, then the invocation is over. */
   #windDown(): void {
-    const results = this.#keepsResults ? this.#outbox.take().filter(isCompleted) : [];
-    if (results.length > 0) return this.#report(results, null);
+    const results = this.#outbox.take().filter(isCompleted);
+    if (results.length > 0 && this.#keepsResults) return this.#report(results, null);
+    this.#letGo(results);
     if (this.#some("running")) return;
     this.#phase = "ended";
     this.#current.ended("released");
@@ -363,33 +368,31 @@ export class Session {
     const { no } = this.#current;
     for (const { stepId, data } of ops.filter(isCompleted)) {
       this.memory.add({ stepId, kind: "run", data, error: null, invocation: no });
-      const call = this.#calls.get(stepId);
-      if (call !== undefined) call.state = "held"; // Until it is delivered.
     }
-    this.#takeIn();
+    this.#letGo(ops);
     this.#touch();
-    if (outcome === null) return;
-    this.#phase = outcome.kind === "suspended" ? "suspended" : "ended";
-    this.#current.ended(endOf(outcome));
+    if (outcome === null) {
+      this.#pace.goesOn();
+      return this.#takeIn();
+    }
+    const end = endOf(outcome);
+    this.#phase = end === "suspended" ? "suspended" : "ended";
+    this.#current.ended(end);
+  }
+
+  /** These results are no longer on their way. */
+  #letGo(ops: readonly StepOp[]): void {
+    for (const { stepId } of ops.filter(isCompleted)) {
+      const call = this.#calls.get(stepId);
+      if (call !== undefined) call.state = "held"; // Where it was acknowledged: until it is delivered.
+    }
   }
 
   /** The gateway takes no report of this invocation: it is over here. */
   #onRefused(ops: readonly StepOp[]): void {
     this.#isReporting = false;
-    for (const { stepId } of ops.filter(isCompleted)) {
-      const call = this.#calls.get(stepId);
-      if (call !== undefined) call.state = "held";
-    }
+    this.#letGo(ops);
     if (this.#phase === "ending") this.#phase = "running";
     this.stop("refused");
   }
 }
-
-function endOf(outcome: InvocationOutcome): InvocationEnd {
-  if (outcome.kind === "suspended") return "suspended";
-  return outcome.kind === "threw" && outcome.retriable ? "failed" : "finished";
-}
-
-const WHY_NON_DETERMINISTIC =
-  "the function's code has changed, or its path depends on something that is not recorded (time, randomness, other " +
-  "state); restore the former code, or put what varies into step.run";

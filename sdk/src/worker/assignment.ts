@@ -26,6 +26,7 @@ export class Assignment implements Invocation {
   readonly #deps: AssignmentDeps;
   #session: Session | null = null;
   #stopped: StopReason | null = null;
+  #isEnding = false;
   #hasEnded = false;
 
   constructor(request: StepRequest, deps: AssignmentDeps) {
@@ -54,6 +55,10 @@ export class Assignment implements Invocation {
   get wantsLease(): boolean {
     return this.#stopped === null || this.#stopped === "draining";
   }
+  /** Its outcome is on its way to the log: the next request may be here before the acknowledgement is. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
   get session(): Session | null {
     return this.#session;
   }
@@ -78,6 +83,7 @@ export class Assignment implements Invocation {
 
   async report(ops: readonly StepOp[], outcome: InvocationOutcome | null): Promise<void> {
     this.#deps.onReport(this.request, ops, outcome);
+    this.#isEnding = outcome !== null;
     try {
       for (const part of splitReport(ops, outcome)) {
         await this.#deps.transport.report({ runId: this.runId, invocation: this.no, ...part });

@@ -6,6 +6,7 @@
  *  W2  At most `slots` invocations work at once; what a lost connection brings beyond that waits in order.
  *  W3  A suspended handler goes on only with the request right after the invocation that suspended it, and only if what
  *      it has recorded is what the engine has. In any other case the handler is re-entered from recorded results.
+ *      A request that overtakes the acknowledgement of the outcome before it waits for that.
  *  W4  Every request ends with an acknowledged outcome or with `release`.
  */
 import { functionIdOf, type AppConfig, type InvocationOutcome, type StepRequest } from "@eddy/schemas";
@@ -14,9 +15,9 @@ import type { EddyFunction } from "../define/eddy-function.js";
 import type { Logger } from "../define/logger.js";
 import type { WorkerClock } from "../step/clock.js";
 import { enterHandler } from "../step/enter-handler.js";
-import type { InvocationEnd } from "../step/invocation.js";
+import type { Graces, InvocationEnd } from "../step/invocation.js";
 import { RunMemory } from "../step/run-memory.js";
-import { Session, type Graces } from "../step/session.js";
+import { Session } from "../step/session.js";
 import type { SendFromStep } from "../step/step-send.js";
 import { Assignment } from "./assignment.js";
 import { Lease } from "./lease.js";
@@ -63,6 +64,8 @@ export class Worker {
   /** By run id: what this worker has now, working or waiting for a slot. */
   readonly #assigned = new Map<string, Assignment>();
   readonly #waiting: Assignment[] = [];
+  /** Those that wait for the one before of the same run to end, by that one. */
+  readonly #next = new Map<Assignment, Assignment>();
   readonly #rests: LRUCache<string, Rest>;
   readonly #seen = new LRUCache<string, number>({ max: SEEN_RUNS_MAX });
   readonly #working = new Set<Assignment>();
@@ -112,7 +115,7 @@ export class Worker {
     const { transport, clock, logger } = this.#deps;
     this.#isDraining = true;
     transport.drain();
-    for (const waiting of this.#waiting.splice(0)) waiting.stop("draining");
+    for (const waiting of [...this.#waiting.splice(0), ...this.#next.values()]) waiting.stop("draining");
     if (this.#assigned.size > 0) {
       await new Promise<void>((resolve) => {
         const cancel = clock.after(this.#options.drainMs, resolve);
@@ -176,8 +179,14 @@ export class Worker {
       onRefused: (refused, err) => this.#onRefused(refused, err),
     });
     this.#assigned.set(runId, assignment);
-    current?.stop("superseded");
-    if (this.#isDraining) return assignment.stop("draining");
+    const ending = current?.isEnding === true ? current : undefined;
+    if (ending === undefined) current?.stop("superseded");
+    if (this.#isDraining) assignment.stop("draining");
+    else if (ending === undefined) this.#enqueue(assignment);
+    else this.#next.set(ending, assignment);
+  }
+
+  #enqueue(assignment: Assignment): void {
     if (this.#working.size >= this.#options.slots) this.#waiting.push(assignment);
     else this.#work(assignment);
   }
@@ -235,6 +244,7 @@ export class Worker {
       memory,
       clock: this.#deps.clock,
       graces: this.#options,
+      isStrict: fn.isStrict,
       enter: (session) => enterHandler(fn, session, { runId, attempt, maxAttempts, send: this.#deps.send }),
     });
   }
@@ -242,9 +252,12 @@ export class Worker {
   #onEnded(assignment: Assignment, end: InvocationEnd): void {
     const { runId, no, session, stopped } = assignment;
     if (end === "released") this.#deps.transport.release({ runId, invocation: no });
-    const isCurrent = this.#assigned.get(runId) === assignment;
-    if (isCurrent) this.#assigned.delete(runId);
-    if (isCurrent && session !== null && stopped === null && (end === "suspended" || end === "failed")) {
+    const next = this.#next.get(assignment);
+    this.#next.delete(assignment);
+    const current = this.#assigned.get(runId);
+    if (current === assignment) this.#assigned.delete(runId);
+    const mayGoOn = current !== undefined && (current === assignment || current === next) && stopped === null;
+    if (mayGoOn && session !== null && (end === "suspended" || end === "failed")) {
       const goesOn = end === "suspended" ? session : null;
       this.#rests.set(runId, { invocation: no, memory: session.memory, session: goesOn });
     } else if (end === "suspended") {
@@ -253,8 +266,9 @@ export class Worker {
     this.#working.delete(assignment);
     const at = this.#waiting.indexOf(assignment);
     if (at >= 0) this.#waiting.splice(at, 1);
-    const next = this.#working.size < this.#options.slots ? this.#waiting.shift() : undefined;
-    if (next !== undefined) this.#work(next);
+    if (next !== undefined && next === current) this.#waiting.push(next);
+    const first = this.#working.size < this.#options.slots ? this.#waiting.shift() : undefined;
+    if (first !== undefined) this.#work(first);
     if (this.#assigned.size === 0) this.#onIdle?.();
   }
 

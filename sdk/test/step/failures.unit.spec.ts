@@ -130,7 +130,7 @@ describe("failures", () => {
   });
 
   it("does not end the process for a failed step that the handler never looks at", async () => {
-    const { engine } = await bench(
+    const { engine, clock } = await bench(
       fn(async ({ step }) => {
         void step.run("ignored", () => Promise.reject(new NonRetriableError("x")));
         await step.sleep("s", 1);
@@ -138,6 +138,7 @@ describe("failures", () => {
       }),
     );
     const run = await engine.startRun("app/f");
+    await clock.advance(500);
     await engine.settle(run, "s");
     expect(run.output).toBe("ok");
   });

@@ -261,6 +261,9 @@ function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepRepo
       return onThrew(draft, runId, outcome);
     case "suspended":
       return onSuspended(draft, runId);
+    case "yielded":
+      // It executes still: its mark stays where it is.
+      return dispatch(draft, runId, "resume");
   }
 }
 
