@@ -13,6 +13,13 @@ const HOST = "127.0.0.1";
 const READY_MS = 60_000;
 const GRACE_MS = 15_000;
 const PARENT_CHECK_MS = 500;
+/** Folders of `examples/`, by the names that their lines begin with. */
+const EXAMPLES = {
+  cart: "cart-abandonment",
+  approval: "human-approval",
+  nudge: "onboarding-nudge",
+  lead: "sales-lead-reminder",
+};
 
 /** @type {import("./lib/children.mjs").Child[]} in the order of starting; stopped in the reverse order */
 const children = [];
@@ -134,10 +141,9 @@ async function main() {
     return fail(`The engine was not ready within ${READY_MS / 1000} s.`);
   }
   const env = { EDDY_BASE_URL: baseUrl, REVIEW_URL: reviewUrl };
-  const apps = [
-    startChild("cart    ", ["examples/cart-abandonment/dist/main.js"], env),
-    startChild("approval", ["examples/human-approval/dist/main.js"], env),
-  ];
+  const apps = Object.entries(EXAMPLES).map(([name, folder]) =>
+    startChild(name.padEnd(8), [`examples/${folder}/dist/main.js`], env),
+  );
   const late = new Promise((resolve) => setTimeout(resolve, READY_MS, "late").unref());
   const ready = Promise.all(apps.map((app) => app.printed(/^ready: /)));
   if ((await Promise.race([ready, late])) === "late") {

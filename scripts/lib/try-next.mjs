@@ -17,6 +17,14 @@ export function tryNext({ baseUrl, reviewUrl }) {
     data: { cart_id: cart },
     user: { email: "ada@example.com" },
   });
+  /** @param {string} userId */
+  const signedUp = (userId) => ({
+    name: "user/signed.up",
+    data: { userId },
+    user: { email: `${userId}@example.com` },
+  });
+  /** @param {string} leadId */
+  const lead = (leadId) => ({ name: "crm/lead.created", data: { leadId, owner: "sam" } });
   const burst = JSON.stringify(added("cart-3"));
   const json = "-H 'content-type: application/json'";
   return `
@@ -39,6 +47,16 @@ Try this in another terminal. What the apps do is printed here.
   # A draft waits for a person: approve or reject it at ${reviewUrl}/review/post-1, or let 48 hours pass.
   ${send({ name: "content/generation.requested", data: { contentId: "post-1", prompt: "rivers" } })}
   ${skip("48h")}
+
+  # Two sign up, one gets through. Skip 3 days: a nudge for the other.
+  ${send([signedUp("ada"), signedUp("grace")])}
+  ${send({ name: "user/onboarding.completed", data: { userId: "grace" } })}
+  ${skip("3d")}
+
+  # Two leads come in, somebody talks to one. Skip a week: a reminder to the owner of the other.
+  ${send([lead("l1"), lead("l2")])}
+  ${send({ name: "sales/outreach.logged", data: { lead: { id: "l2" } } })}
+  ${skip("1w")}
 
   # What became of an event: put in an id that a send answered.
   curl -sw '\\n' ${baseUrl}/v1/events/<id>/runs
