@@ -141,29 +141,32 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
 
 /** Events among them, but for repeated sends, as far as their ids are known: those were dropped when they came. */
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
+  // As of now: what comes later may be the first by another value.
+  const firsts = new Map([...model.firstAt].filter(([key]) => (model.ids.get(key) ?? 0) > model.nowMs));
   return pastOf(model, sinceMs).flatMap(({ offset, rawMs, atMs, record }) => {
     if (record?.kind !== "event") return [];
     const { id, name, payload, values, origin } = record;
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
-    const countsAt = (path: string, value: string): boolean => wasNewAt(model, { record, offset }, path, value);
+    const countsAt = (path: string, value: string): boolean => wasNewAt({ model, firsts, record, offset }, path, value);
     return [{ offset, rawMs, atMs: ownMs, id, name, body: parsedJson(payload), payload, values, countsAt }];
   });
 }
 
+interface PastRecord {
+  readonly model: PartitionModel;
+  /** Where each event was new, as far as it is known. */
+  readonly firsts: ReadonlyMap<string, number>;
+  readonly record: EventRecord;
+  readonly offset: number;
+}
+
 /** By the value that is asked for, if the event was known by it; else by any other that it came by. */
-function wasNewAt(
-  model: PartitionModel,
-  { record, offset }: { readonly record: EventRecord; readonly offset: number },
-  path: string,
-  value: string,
-): boolean {
-  const firstOf = (key: string): number | undefined =>
-    (model.ids.get(key) ?? 0) > model.nowMs ? model.firstAt.get(key) : undefined;
-  const first = firstOf(path === ID_PATH ? record.id : pairOf(record, path, value));
+function wasNewAt({ model, firsts, record, offset }: PastRecord, path: string, value: string): boolean {
+  const first = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value));
   if (first !== undefined) return first === offset;
   const { partition, partitions } = model.where;
   const here = record.values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
-  const others = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))].map(firstOf);
+  const others = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))].map((key) => firsts.get(key));
   return others.every((other) => other === undefined || other === offset);
 }
 

@@ -167,6 +167,7 @@ export function earlierHit(model: PartitionModel, late: Late, rule: Rule, given:
   if (startedAtMs >= rule.expiresAtMs) return undefined;
   return pastEventsOf(model, startedAtMs).find(
     (event) =>
+      event.countsAt(rule.path, rule.value) &&
       event.atMs > startedAtMs &&
       event.atMs < rule.expiresAtMs &&
       !(event.id === trigger.id && event.name === trigger.name) &&
