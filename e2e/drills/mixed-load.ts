@@ -66,7 +66,9 @@ export class MixedLoad {
       async ({ event: { data }, step, runId }) => {
         const n = data.n as number;
         const near = (timeout: string) => step.waitForEvent("near", { event: "mixed/near", match: "data.a", timeout });
-        const far = (timeout: string) => step.waitForEvent("far", { event: "mixed/far", match: "data.c", timeout });
+        // What is sent in one go may be logged in any order, partition by partition: so not from the last wait's end on.
+        const far = (timeout: string) =>
+          step.waitForEvent("far", { event: "mixed/far", match: "data.c", timeout, since: "trigger" });
         const work: Readonly<Record<Kind, () => Promise<unknown>>> = {
           waits: async () => {
             const found = [await near("1d"), await far("1d")];
