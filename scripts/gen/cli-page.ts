@@ -1,10 +1,11 @@
 /** docs/operate/cli.md: every command's help, from the command line itself. */
 import { Readable, Writable } from "node:stream";
-import type { Command } from "commander";
 import { SystemClock } from "../../clients/src/system-clock.js";
 import { Terminal } from "../../engine/src/cli/client/terminal.js";
 import { makeProgram } from "../../engine/src/cli/program.js";
 import { readClientEnvironment } from "../../engine/src/config/client-config.js";
+
+type Command = ReturnType<typeof makeProgram>;
 
 const INTRO = `# The command \`eddy\`
 
@@ -13,8 +14,8 @@ Written by \`npm run gen\` from the commands' help.
 \`eddy dev\` and \`eddy start\` run an engine: [configuration](configuration.md). All others ask one over HTTP, at \`--url\`,
 else at \`EDDY_BASE_URL\`, else at \`http://127.0.0.1:8288\`.
 
-- **Output.** What was asked for goes to stdout, all else to stderr. What is wrong is one line that starts with \`eddy:\` and
-  says what to do. Colours and cut columns are for terminals alone; \`NO_COLOR\` turns colours off. Whatever events and
+- **Output.** What was asked for goes to stdout, all else to stderr. What is wrong is one line that starts with
+  \`eddy:\` and says what to do. Colours and cut columns are for terminals alone; \`NO_COLOR\` turns colours off. Whatever events and
   functions bring along is shown without control characters.
 - **\`--json\`** prints what the HTTP API answers (\`GET /openapi.json\` describes it): one document, or one line per run or
   entry where there may be any number (\`eddy runs --all\`, \`eddy run --follow\`).
