@@ -11,8 +11,8 @@ const INTRO = `# The command \`eddy\`
 
 Written by \`npm run gen\` from the commands' help.
 
-\`eddy dev\` and \`eddy start\` run an engine: [configuration](configuration.md). All others ask one over HTTP, at \`--url\`,
-else at \`EDDY_BASE_URL\`, else at \`http://127.0.0.1:8288\`.
+\`eddy dev\` and \`eddy start\` run an engine: [configuration](configuration.md). All others ask one over HTTP, at
+\`--url\`, else at \`EDDY_BASE_URL\`, else at \`http://127.0.0.1:8288\`.
 
 - **Output.** What was asked for goes to stdout, all else to stderr. What is wrong is one line that starts with
   \`eddy:\` and says what to do. Colours and cut columns are for terminals alone; \`NO_COLOR\` turns colours off.
