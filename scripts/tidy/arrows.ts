@@ -106,7 +106,7 @@ export const ROOMS: readonly Room[] = [
   // Workers over Kafka are tried on a log in memory, and against engines on a broker.
   {
     at: "sdk/test/",
-    imports: ["sdk/", "schemas/", C, `${E}adapters/memory/`, "scripts/kafka/"],
+    imports: ["sdk/", "schemas/", C, `${E}adapters/memory/`, `${E}testing/`, "scripts/kafka/"],
     packages: true,
     node: true,
     byPath: true,

@@ -35,7 +35,10 @@ export interface TestEngineOptions {
   readonly now?: Date | number | string | undefined;
   /** How long nothing may happen, in ms of real time, while a step or handler still runs. Default 4,000. */
   readonly patienceMs?: number | undefined;
-  /** As for `connect`, in ms of real time. Default 200. */
+  /**
+   * As for `connect`, in ms of real time: how long a handler may take for work of its own beside a sleep or wait, before it
+   * is thought to have none. Each sleep or wait of a parallel group that ends takes a test that long. Default 50.
+   */
   readonly idleGraceMs?: number | undefined;
   /** Gets the lines of engine and worker, such as failed attempts. Default: nobody. A handler's own go where they always go. */
   readonly logger?: Logger | undefined;
@@ -51,7 +54,7 @@ export interface Sent {
   readonly runs: readonly string[];
 }
 
-const DEFAULTS = { patienceMs: 4_000, idleGraceMs: 200 } as const;
+const DEFAULTS = { patienceMs: 4_000, idleGraceMs: 50 } as const;
 /** The log of one call: who writes more sends events to itself. */
 const APPENDS_MAX = 200_000;
 /** Looks at each turn of the event loop since something happened; after them, each is 1 ms after the one before. */

@@ -1,4 +1,6 @@
 /** `@eddy/sdk/testing` as its users have it. */
+import { BadRecordError } from "@eddy/clients/errors";
+import { MemoryEngine } from "@eddy/engine/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RetryAfterError } from "../../src/index.js";
 import { testEngine, type TestEngine, type TestEngineOptions } from "../../src/testing/index.js";
@@ -182,6 +184,29 @@ describe("what goes wrong", () => {
     await open();
     await expect(t.send({ name: "" })).rejects.toMatchObject({ name: "SendError", code: "EVENT_INVALID" });
     await expect(t.advanceTo(0)).rejects.toThrow(/advanceTo: expected a time from/);
+  });
+
+  it("says in the next call that the engine itself has failed, and in close", async () => {
+    await open();
+    const failure = vi.spyOn(MemoryEngine.prototype, "failure", "get").mockReturnValue(new Error("a broken invariant"));
+    try {
+      await expect(t.send(added("c1"))).rejects.toThrow(
+        "the engine under test does not work any more: a broken invariant",
+      );
+      await expect(t.advance("1h")).rejects.toThrow("a broken invariant");
+      await expect(t.close()).rejects.toThrow("a broken invariant");
+    } finally {
+      failure.mockRestore();
+    }
+    await open();
+  });
+
+  it("says in the next call that the log refused what a step came to", async () => {
+    await open();
+    vi.spyOn(MemoryEngine.prototype, "report").mockRejectedValueOnce(new BadRecordError("a record of 9 MiB"));
+    await expect(t.send({ name: "order/placed" })).rejects.toThrow("a record of 9 MiB");
+    await expect(t.close()).rejects.toThrow("a record of 9 MiB");
+    await open();
   });
 
   it("refuses to work once closed", async () => {
