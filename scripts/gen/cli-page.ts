@@ -17,8 +17,8 @@ Written by \`npm run gen\` from the commands' help.
 - **Output.** What was asked for goes to stdout, all else to stderr. What is wrong is one line that starts with
   \`eddy:\` and says what to do. Colours and cut columns are for terminals alone; \`NO_COLOR\` turns colours off.
   Whatever events and functions bring along is shown without control characters.
-- **\`--json\`** prints what the HTTP API answers (\`GET /openapi.json\` describes it): one document, or one line per run or
-  entry where there may be any number (\`eddy runs --all\`, \`eddy run --follow\`).
+- **\`--json\`** prints what the HTTP API answers (\`GET /openapi.json\` describes it): one document, or one line per
+  run or entry where there may be any number (\`eddy runs --all\`, \`eddy run --follow\`).
 - **Patience.** An engine that is taking partitions over answers 503: it is asked again until \`--timeout\`. Events get
   their ids here before they are sent, so that to send them again has no effect. \`eddy clock advance\` is not repeated.
 - **[Exit codes](exit-codes.md)** tell apart what a script does next: 5 no engine, 6 refused, 7 try later.
