@@ -1,4 +1,7 @@
-/** Eddy's SDK: define durable functions, send events, run a worker. */
+/**
+ * Eddy's SDK: define durable functions, send events, run a worker.
+ * @module sdk
+ */
 export { Eddy, type AnyEddy, type ByName, type EddyOptions } from "./define/client.js";
 export { EddyFunction } from "./define/eddy-function.js";
 export {

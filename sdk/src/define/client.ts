@@ -14,6 +14,7 @@ import { readFunctionOptions } from "./function-options.js";
 import { CONSOLE_LOGGER, type Logger } from "./logger.js";
 import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, PayloadFor, Trigger } from "./types.js";
 
+/** Options of `new Eddy()`. */
 export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
   /** The app's name. Letters, digits, `.`, `_`, `-`; its runs and topics carry it. */
   readonly id: string;
@@ -38,9 +39,22 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
 /** Event types of a list, by name. */
 export type ByName<Types extends readonly EventType[]> = { readonly [T in Types[number] as T["name"]]: T };
 
+/**
+ * An app's client: defines its functions and sends events.
+ * @example
+ * ```ts
+ * import { Eddy, eventType, staticSchema } from "@eddy/sdk";
+ *
+ * const paid = eventType("order/paid", { schema: staticSchema<{ order: string; total: number }>() });
+ * export const eddy = new Eddy({ id: "shop", schemas: [paid] }); // "order/paid" is typed from here on
+ * ```
+ */
 export class Eddy<const Types extends readonly EventType[] = readonly []> {
+  /** The app's name. */
   readonly id: string;
+  /** Where the gateway is, without a slash at its end. */
   readonly baseUrl: string;
+  /** What Eddy's own lines go to, and what handlers get. */
   readonly logger: Logger;
   readonly #known: ReadonlyMap<string, EventType>;
   readonly #newSender: () => EventSender;
@@ -67,7 +81,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.#sender = this.#newSender();
   }
 
-  /** null: the gateway is used. */
+  /** Where Kafka is, checked and complete; null: the gateway is used. */
   get kafka(): KafkaSettings | null {
     return this.#kafka;
   }
@@ -75,6 +89,26 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   /**
    * Defines a durable function. Its handler is re-entered with remembered results, so code outside of steps runs again.
    * @throws DefinitionError FUNCTION_INVALID naming the option.
+   * @example
+   * ```ts
+   * import { Eddy } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "shop" });
+   * export const cartFlow = eddy.createFunction(
+   *   {
+   *     id: "cart-abandonment",
+   *     triggers: [{ event: "cart/product.added" }, { event: "cart/restored", if: "event.data.items > 0" }],
+   *     cancelOn: { event: "cart/product.added", timeout: "24h", match: "data.cart_id" },
+   *     retries: 2,
+   *   },
+   *   async ({ event, step, logger }) => {
+   *     const wait = { event: "cart/purchased", timeout: "24h", match: "data.cart_id" } as const;
+   *     if ((await step.waitForEvent("purchase", wait)) !== null) return "bought";
+   *     logger.info("left alone", event.data.cart_id); // Once, however often the handler is re-entered.
+   *     return step.run("remind", () => "reminded");
+   *   },
+   * );
+   * ```
    */
   createFunction<const T extends Trigger>(
     options: FunctionOptions & { readonly triggers: OneOrMore<T> },
@@ -113,6 +147,22 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
    * @param events one, or up to 5,000, which are logged in this order.
    * @returns their ids, in the same order.
    * @throws SendError with the gateway's code, status and the path of the field at fault; the same over Kafka.
+   * @example
+   * ```ts
+   * import { Eddy, SendError } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "shop" });
+   * try {
+   *   const { ids } = await eddy.send([
+   *     { name: "order/paid", id: "payment-77", data: { order: "o1" } }, // Sent again within 24 h: no effect.
+   *     { name: "order/remind", ts: Date.now() + 3_600_000, data: { order: "o1" } }, // Runs start in an hour.
+   *   ]);
+   *   console.log(ids);
+   * } catch (error) {
+   *   if (error instanceof SendError && error.code === "EVENT_INVALID") console.error(error.path);
+   *   else throw error;
+   * }
+   * ```
    */
   send<const Name extends string>(events: OneOrMore<PayloadFor<ByName<Types>, Name>>): Promise<SendReply> {
     return this.#sender.send(events);
@@ -120,6 +170,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
 
   /**
    * For `connect`: what this client's steps send with, which has the life of their worker. Close it.
+   * @internal
    */
   openSender(): EventSender {
     return this.#newSender();

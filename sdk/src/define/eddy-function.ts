@@ -11,6 +11,7 @@ export class EddyFunction {
   readonly handler: Handler<Untyped, Untyped>;
   /** Event types of its triggers, by the names of the triggers, as far as they are known. */
   readonly triggerTypes: ReadonlyMap<string, EventType>;
+  /** What its handler gets. */
   readonly logger: Logger;
   /** Does it end its invocation after each step? Concerns workers alone. */
   readonly isStrict: boolean;
@@ -29,6 +30,7 @@ export class EddyFunction {
     this.isStrict = parts.isStrict;
   }
 
+  /** As given, unique within its app. */
   get id(): string {
     return this.config.id;
   }

@@ -17,6 +17,7 @@ export interface EddyEvent<Name extends string = string, Data = Untyped> {
   readonly ts: number;
   /** `{}` where the sender gave none. */
   readonly data: Data;
+  /** Whom it is about, as the sender gave it. */
   readonly user: Untyped;
   readonly v?: string;
 }
@@ -34,13 +35,20 @@ export interface EventPayload<Name extends string = string, Data = Untyped> {
   readonly v?: string | undefined;
 }
 
+/** An event that was declared with `eventType`: its name, and with a schema the type of its data. */
 export interface EventType<Name extends string = string, Data = Untyped> {
   readonly name: Name;
   readonly version: string | undefined;
   readonly schema: StandardSchemaV1<Data> | undefined;
   /**
    * Makes a payload for `eddy.send`, which checks it.
-   * @example await eddy.send(cartPurchased.create({ cart_id: "c1" }));
+   * @example
+   * ```ts
+   * import { Eddy, eventType } from "@eddy/sdk";
+   *
+   * const cartPurchased = eventType("cart/purchased");
+   * await new Eddy({ id: "shop" }).send(cartPurchased.create({ cart_id: "c1" }, { id: "purchase-7" }));
+   * ```
    */
   create(
     data: Data,
@@ -48,7 +56,9 @@ export interface EventType<Name extends string = string, Data = Untyped> {
   ): EventPayload<Name, Data> & { readonly data: Data };
 }
 
+/** Options of `eventType`. */
 export interface EventTypeOptions<Schema extends StandardSchemaV1> {
+  /** Checks `data` when it is sent and when it starts a run: any Standard Schema, such as one of zod. */
   readonly schema?: Schema;
   /** Becomes the event's `v`. */
   readonly version?: string;
@@ -60,6 +70,14 @@ const madeBy = new WeakMap<object, EventType>();
 /**
  * Declares an event. Without a schema its data is untyped.
  * @throws DefinitionError for a name that is empty or longer than 256 characters.
+ * @example
+ * ```ts
+ * import { Eddy, eventType } from "@eddy/sdk";
+ * import { z } from "zod";
+ *
+ * const asked = eventType("review/asked", { schema: z.object({ draft: z.string(), pages: z.number() }) });
+ * new Eddy({ id: "blog" }).createFunction({ id: "review", triggers: asked }, ({ event }) => event.data.pages + 1);
+ * ```
  */
 export function eventType<const Name extends string>(name: Name): EventType<Name>;
 export function eventType<const Name extends string, Schema extends StandardSchemaV1>(

@@ -1,8 +1,12 @@
 /** What Eddy writes its own lines to, and what handlers get as `logger`. `console`, pino and winston fit. */
 export interface Logger {
+  /** For those who look for a fault. */
   debug(...args: unknown[]): void;
+  /** What happens in the normal course. */
   info(...args: unknown[]): void;
+  /** What goes wrong and is tried again. */
   warn(...args: unknown[]): void;
+  /** What went wrong for good. */
   error(...args: unknown[]): void;
 }
 

@@ -35,10 +35,11 @@ export type Trigger =
   | {
       /** A name, an event type, or the beginning of names with a `*` at its end: `cart/*`. */
       readonly event: EventRef;
-      /** CEL over `event`; without it every event of the name counts. @example "event.data.total > 100" */
+      /** CEL over `event`, such as `event.data.total > 100`; without it every event of the name counts. */
       readonly if?: string | undefined;
     }
   | EventType;
+/** The event that a trigger lets in. */
 export type EventOfTrigger<Known, T> = T extends EventType
   ? EventOf<Known, T>
   : T extends { readonly event: infer Ref }
@@ -66,7 +67,7 @@ export type Listening =
     }
   | {
       readonly match?: undefined;
-      /** @example "async.data.orderId == event.data.orderId && async.data.total > 100"; up to 4,096 characters. */
+      /** `async.data.orderId == event.data.orderId && async.data.total > 100`; up to 4,096 characters. */
       readonly if?: string | undefined;
     };
 
@@ -120,6 +121,7 @@ export type OneOrMore<T> = T | readonly T[];
 /** A step's id, or with a name for people. */
 export type StepId = string | { readonly id: string; readonly name?: string | undefined };
 
+/** Options of `step.waitForEvent`. */
 export type WaitOptions<Ref extends EventRef> = Listening & {
   readonly event: Ref;
   /** The wait ends with null when this time is over. */
@@ -129,6 +131,7 @@ export type WaitOptions<Ref extends EventRef> = Listening & {
 
 /** What a function given to `step.run` may ask about itself with `step.current()`. */
 export interface CurrentStep {
+  /** The run that it belongs to. */
   readonly runId: string;
   /** With its number where the id was used before: `mail`, `mail:1`, `mail:2`. */
   readonly stepId: string;
@@ -149,6 +152,24 @@ export interface CurrentStep {
  * again later, it begins anew. Seen are races of the steps' own promises: one that a step wins. What is behind a
  * promise of your own (an async function around steps, `.then`, a race inside a race) is waited for until the run ends,
  * which nobody but the timeline sees.
+ * @example
+ * ```ts
+ * import { Eddy } from "@eddy/sdk";
+ *
+ * const eddy = new Eddy({ id: "shop" });
+ * export default eddy.createFunction({ id: "deliver", triggers: [{ event: "order/paid" }] }, async ({ event, step }) => {
+ *   const [label, slip] = await Promise.all([
+ *     step.run("label", () => `label of ${event.data.order}`),
+ *     step.run("slip", () => `slip of ${event.data.order}`),
+ *   ]);
+ *   const first = await Promise.race([
+ *     step.waitForEvent("picked up", { event: "parcel/picked.up", match: "data.order", timeout: "7d" }),
+ *     step.waitForEvent("returned", { event: "parcel/returned", match: "data.order", timeout: "7d" }),
+ *     step.sleep("too long", "3d"),
+ *   ]);
+ *   return { label, slip, how: first?.name ?? "nothing happened" };
+ * });
+ * ```
  */
 export interface Steps<Known = NoEvents> {
   /**
@@ -157,15 +178,48 @@ export interface Steps<Known = NoEvents> {
    * @param input arguments for `fn`.
    * @returns the result as JSON has it: dates are strings, `undefined` is null. At most 4 MiB.
    * @throws StepError when the attempts are used up, or `fn` threw a NonRetriableError.
+   * @example
+   * ```ts
+   * import { Eddy, NonRetriableError } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "shop" });
+   * export default eddy.createFunction({ id: "charge", triggers: [{ event: "order/placed" }] }, async ({ event, step }) => {
+   *   const charge = await step.run("charge", async () => {
+   *     const { idempotencyKey, signal } = step.current(); // The same key in each attempt.
+   *     const headers = { "Idempotency-Key": idempotencyKey };
+   *     const response = await fetch("https://pay.example/charges", { method: "POST", headers, signal });
+   *     if (response.status === 402) throw new NonRetriableError("the card was declined");
+   *     return { id: await response.text(), at: new Date() };
+   *   });
+   *   return charge.at.slice(0, 10); // Results went through JSON: a date is text.
+   * });
+   * ```
    */
   run<Input extends readonly unknown[], Result>(
     id: StepId,
     fn: (...input: Input) => Result,
     ...input: Input
   ): Promise<StepResult<Awaited<Result>>>;
-  /** @param duration ms, or a duration such as "3 days"; up to 366 days. */
+  /**
+   * Pauses the run; nothing is kept in memory meanwhile.
+   * @param duration ms, or a duration such as "3 days"; up to 366 days.
+   * @example
+   * ```ts
+   * import { Eddy } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "crm" });
+   * export default eddy.createFunction({ id: "follow-up", triggers: [{ event: "lead/won" }] }, async ({ event, step }) => {
+   *   await step.sleep("let it settle", "3 days");
+   *   await step.sleepUntil("next quarter", new Date(event.data.quarterEnds));
+   *   await step.run("ask how it goes", () => console.log(event.data.lead));
+   * });
+   * ```
+   */
   sleep(id: StepId, duration: number | string): Promise<void>;
-  /** @param time a Date or ISO 8601 text; in the past: now. */
+  /**
+   * Pauses the run until then.
+   * @param time a Date or ISO 8601 text; in the past: now.
+   */
   sleepUntil(id: StepId, time: Date | string): Promise<void>;
   /**
    * Waits for an event: one with the same value at `match` as the triggering event, or for which `if` holds, or, with
@@ -174,6 +228,21 @@ export interface Steps<Known = NoEvents> {
    *   wait, count too: a reply that is faster than this call is not missed. `since` says otherwise.
    * @throws NonRetriableError for an option that is not valid. KeptEventsOverflowError fails the run where more than
    *   1,000 events or 8 MiB came for the same value in between, too many to look back at.
+   * @example
+   * ```ts
+   * import { Eddy } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "blog" });
+   * export default eddy.createFunction({ id: "review", triggers: [{ event: "draft/written" }] }, async ({ event, step }) => {
+   *   await step.run("ask for a review", () => console.log("please read", event.data.draft));
+   *   const review = await step.waitForEvent("review", {
+   *     event: "review/given",
+   *     if: "async.data.draft == event.data.draft && async.data.stars > 2",
+   *     timeout: "2 days",
+   *   });
+   *   return review === null ? "nobody liked it in time" : review.data.stars;
+   * });
+   * ```
    */
   waitForEvent<const Ref extends EventRef>(id: StepId, options: WaitOptions<Ref>): Promise<EventOf<Known, Ref> | null>;
   /**
@@ -182,6 +251,17 @@ export interface Steps<Known = NoEvents> {
    * Runs that wait for such an event get it however soon they ask, this run too.
    * @returns the events' ids, in their order.
    * @throws StepError when the attempts are used up; at once where an event is not valid.
+   * @example
+   * ```ts
+   * import { Eddy } from "@eddy/sdk";
+   *
+   * const eddy = new Eddy({ id: "shop" });
+   * export default eddy.createFunction({ id: "order", triggers: [{ event: "order/placed" }] }, async ({ event, step }) => {
+   *   await step.sendEvent("tell the warehouse", { name: "order/to.pack", data: { order: event.data.order } });
+   *   const packed = { event: "order/packed", match: "data.order", timeout: "1d" } as const;
+   *   return (await step.waitForEvent("packed", packed)) !== null;
+   * });
+   * ```
    */
   sendEvent<const Name extends string>(
     id: StepId,
@@ -193,17 +273,23 @@ export interface Steps<Known = NoEvents> {
   readonly signal: AbortSignal;
 }
 
+/** What a handler gets. */
 export interface HandlerContext<Event, Known = NoEvents> {
+  /** The event that started the run. */
   readonly event: Event;
   /** `[event]`. */
   readonly events: readonly [Event];
+  /** Its tools: what is done with them is done once. */
   readonly step: Steps<Known>;
+  /** The same each time that the handler is re-entered. */
   readonly runId: string;
   /** Attempts that failed of what is tried now, the handler or a step; 0 in the first. */
   readonly attempt: number;
+  /** `retries` of the function, and 1. */
   readonly maxAttempts: number;
   /** The client's logger; lines are not repeated when the handler is re-entered. */
   readonly logger: Logger;
+  /** As `step.signal`. */
   readonly signal: AbortSignal;
 }
 

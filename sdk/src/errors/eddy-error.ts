@@ -1,5 +1,6 @@
 /** Errors of the SDK itself. Branch on `code`, never on text. */
 
+/** Codes of the SDK's own errors, and what each says. */
 export const SDK_ERROR_CODES = {
   CLIENT_INVALID: "An option of `new Eddy()` or `connect()` is not valid.",
   EVENT_TYPE_INVALID: "An `eventType` is not valid.",
@@ -10,6 +11,7 @@ export const SDK_ERROR_CODES = {
   NON_DETERMINISTIC: "A re-entered handler asked for another step than was recorded.",
 } as const;
 
+/** A code of the SDK's own. */
 export type SdkErrorCode = keyof typeof SDK_ERROR_CODES;
 
 /** Base of all errors that the SDK throws at its callers. */
@@ -26,6 +28,7 @@ export class EddyError extends Error {
     this.path = options.path ?? null;
   }
 
+  /** As logs show it. */
   toJSON(): object {
     return { name: this.name, code: this.code, message: this.message, path: this.path };
   }
@@ -51,6 +54,7 @@ export class SendError extends EddyError {
     this.status = options.status ?? null;
   }
 
+  /** With `status`. */
   override toJSON(): object {
     return { ...super.toJSON(), status: this.status };
   }
@@ -70,7 +74,9 @@ export class ConnectError extends EddyError {
  */
 export class NonDeterminismError extends EddyError {
   override readonly name = "NonDeterminismError";
+  /** What the handler asks for now. */
   readonly askedStep: string;
+  /** What it asked for before, and has not asked for this time. */
   readonly recordedStep: string;
 
   constructor(askedStep: string, recordedStep: string, message: string) {

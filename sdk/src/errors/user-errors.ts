@@ -11,9 +11,21 @@ function isKind(thrown: unknown, kind: Kind): boolean {
   return thrown instanceof Error && (thrown as { readonly [KIND]?: unknown })[KIND] === kind;
 }
 
-/** Thrown in a step: the step has failed for good. Thrown in a handler: the run has failed. Neither is tried again. */
+/**
+ * Thrown in a step: the step has failed for good. Thrown in a handler: the run has failed. Neither is tried again.
+ * @example
+ * ```ts
+ * import { NonRetriableError } from "@eddy/sdk";
+ *
+ * export function emailOf(customer: { email?: string }): string {
+ *   if (customer.email === undefined) throw new NonRetriableError("this customer has no address");
+ *   return customer.email;
+ * }
+ * ```
+ */
 export class NonRetriableError extends Error {
   override readonly name: string = "NonRetriableError";
+  /** @internal */
   readonly [KIND]: Kind = "nonRetriable";
 }
 
@@ -21,10 +33,22 @@ export class NonRetriableError extends Error {
  * Thrown in a step or a handler: try again, but not before then. Overrides the backoff; counts as an attempt.
  * @param retryAfter ms, a duration such as "30s", or a point in time. The engine keeps it between 1 s and 24 h.
  * @throws RangeError where `retryAfter` is none of these.
+ * @example
+ * ```ts
+ * import { RetryAfterError } from "@eddy/sdk";
+ *
+ * export async function fetchPrices(): Promise<string> {
+ *   const response = await fetch("https://prices.example/today");
+ *   if (response.status === 429) throw new RetryAfterError("too many requests", "30s");
+ *   return response.text();
+ * }
+ * ```
  */
 export class RetryAfterError extends Error {
   override readonly name: string = "RetryAfterError";
+  /** @internal */
   readonly [KIND]: Kind = "retryAfter";
+  /** A length in ms, or a point in time. */
   readonly retryAfter: Timeout;
 
   constructor(message: string, retryAfter: number | string | Date, options?: ErrorOptions) {
@@ -36,10 +60,26 @@ export class RetryAfterError extends Error {
 /**
  * What `step.run` rejects with once a step has failed for good. `name`, `message` and `stack` are those of the error
  * that the last attempt threw. Not caught, it fails the run without another attempt.
+ * @example
+ * ```ts
+ * import { Eddy, StepError } from "@eddy/sdk";
+ *
+ * const eddy = new Eddy({ id: "shop" });
+ * export default eddy.createFunction({ id: "pay", triggers: [{ event: "order/placed" }] }, async ({ step }) => {
+ *   try {
+ *     return await step.run("charge", () => Promise.reject(new Error("the card was declined")));
+ *   } catch (error) {
+ *     if (!(error instanceof StepError)) throw error;
+ *     return step.run("tell the customer", () => `step ${error.stepId}: ${error.message}`);
+ *   }
+ * });
+ * ```
  */
 export class StepError extends Error {
   override readonly name: string;
+  /** @internal */
   readonly [KIND]: Kind = "step";
+  /** Which step it was. */
   readonly stepId: string;
 
   constructor(stepId: string, cause: ErrorShape) {

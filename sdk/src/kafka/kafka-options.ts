@@ -6,6 +6,7 @@ import { DefinitionError } from "../errors/eddy-error.js";
 
 const CLIENT_ID = "eddy-js";
 
+/** Where Kafka is, and which namespace of it. */
 export interface KafkaOptions {
   /** Bootstrap addresses: `["a:9092", "b:9092"]` or `"a:9092,b:9092"`. */
   readonly brokers: string | readonly string[];
@@ -19,7 +20,7 @@ export interface KafkaOptions {
   readonly clientId?: string | undefined;
 }
 
-/** Checked and complete. */
+/** The same, checked and complete. */
 export interface KafkaSettings {
   readonly brokers: readonly string[];
   readonly namespace: string;

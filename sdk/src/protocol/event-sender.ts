@@ -12,7 +12,9 @@ import { backoffMs } from "./backoff.js";
 export const SEND_TRIES_MAX = 6;
 const BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
+/** What was sent. */
 export interface SendReply {
+  /** Ids of the events, in their order. */
   readonly ids: string[];
 }
 

@@ -15,6 +15,7 @@ import { onShutdownSignals } from "./shutdown-signals.js";
 import type { WorkerTransport } from "./transport.js";
 import { Worker } from "./worker.js";
 
+/** Options of `connect`. */
 export interface ConnectOptions {
   /** Apps with their functions; connecting replaces an app's former list whole. */
   readonly apps: readonly { readonly client: AnyEddy; readonly functions: readonly EddyFunction[] }[];
@@ -44,6 +45,7 @@ export interface ConnectOptions {
 /** As in Inngest. */
 export type ConnectionState = "CONNECTING" | "ACTIVE" | "RECONNECTING" | "CLOSING" | "CLOSED";
 
+/** A running worker. */
 export interface WorkerConnection {
   /** RECONNECTING while at least one app has no connection. */
   readonly state: ConnectionState;
@@ -67,6 +69,15 @@ const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs
  * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway,
  * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log.
  * @throws ConnectError with the gateway's code when it refuses an app. DefinitionError for options that are not valid.
+ * @example
+ * ```ts
+ * import { connect, Eddy } from "@eddy/sdk";
+ *
+ * const eddy = new Eddy({ id: "shop" });
+ * const greet = eddy.createFunction({ id: "greet", triggers: [{ event: "user/joined" }] }, ({ event }) => event.data.name);
+ * const worker = await connect({ apps: [{ client: eddy, functions: [greet] }], slots: 20 });
+ * await worker.closed; // SIGTERM and SIGINT close it: running steps end, the rest goes on elsewhere.
+ * ```
  */
 export async function connect(options: ConnectOptions): Promise<WorkerConnection> {
   const connection = new Connection(options);
