@@ -138,12 +138,19 @@ function firstOf<T>(map: ReadonlyMap<Key, T>, keys: readonly Key[], fits: (value
   return keys.map((key) => map.get(key)).find((value) => value !== undefined && fits(value));
 }
 
-/** Does the handler have it as a text of its own? */
+/** Does the handler have it as a text of its own, other than as the id of a sleep or wait? */
 function hasText({ handler }: EddyFunction, text: string): boolean {
   const source = handler.toString();
-  return [`"${text}"`, `'${text}'`, `\`${text}\``].some((literal) => source.includes(literal));
+  const literals = [`"${text}"`, `'${text}'`, `\`${text}\``];
+  return literals.some((literal) =>
+    source
+      .split(literal)
+      .slice(0, -1)
+      .some((before) => !WAIT_CALL.test(before)),
+  );
 }
 
+const WAIT_CALL = /\.\s*(?:waitForEvent|sleep|sleepUntil)\(\s*(?:\{\s*id:\s*)?$/;
 const STEP_CALL = /\.\s*(?:run|sendEvent)\(\s*(?:\{\s*id:\s*)?(["'`])((?:(?!\1).)+)\1/g;
 
 function unknownStep(stepId: string, functions: readonly EddyFunction[]): string {
@@ -152,6 +159,7 @@ function unknownStep(stepId: string, functions: readonly EddyFunction[]): string
   const where = functions.map(({ id }) => id).join(", ");
   return (
     `no step ${JSON.stringify(stepId)} is in the text of ${where}${known}. ` +
-    "If its id is computed, or it is asked for outside of the handler, say { unchecked: true }"
+    "Sleeps and waits have no body: advance the time, or send what is waited for. " +
+    "If the step's id is computed, or it is asked for outside of the handler, say { unchecked: true }"
   );
 }

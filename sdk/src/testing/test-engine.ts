@@ -20,7 +20,7 @@ import { MemoryDelivery } from "./memory-delivery.js";
 import { MemoryTransport } from "./memory-transport.js";
 import { viewOf, type RunView } from "./run-view.js";
 import { StepDoubles, type FailureOptions, type StepBody, type StepChoice } from "./step-doubles.js";
-import { TEST_CLOCK } from "./test-clock.js";
+import { keptAlive, TEST_CLOCK } from "./test-clock.js";
 import { TestEngineError } from "./test-engine-error.js";
 
 export interface TestEngineOptions {
@@ -65,16 +65,18 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
  * Starts functions in memory, in virtual time: `await testEngine({ functions: [cartAbandonment] })`. Close it.
  * @throws TestEngineError without functions; ConnectError for functions that an engine would refuse.
  */
-export async function testEngine(options: TestEngineOptions): Promise<TestEngine> {
-  const engine = await MemoryEngine.start({ startMs: startOf(options), logger: options.logger ?? SILENT });
-  try {
-    const test = new TestEngine(engine, options);
-    await test.start();
-    return test;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
+export function testEngine(options: TestEngineOptions): Promise<TestEngine> {
+  return keptAlive(async () => {
+    const engine = await MemoryEngine.start({ startMs: startOf(options), logger: options.logger ?? SILENT });
+    try {
+      const test = new TestEngine(engine, options);
+      await test.start();
+      return test;
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  });
 }
 
 export class TestEngine {
@@ -154,12 +156,14 @@ export class TestEngine {
    * Sends events, as `eddy.send`, and resolves when all that follows from them now has happened.
    * @throws SendError for an event that is not valid; TestEngineError.
    */
-  async send(events: OneOrMore<EventPayload>): Promise<Sent> {
-    this.#check();
-    const { ids } = await this.#sender.send(events);
-    await this.#settle();
-    const started = await Promise.all(ids.map((id) => this.#engine.runsOfEvent(id)));
-    return { ids, runs: started.flat().map((run) => run.run_id) };
+  send(events: OneOrMore<EventPayload>): Promise<Sent> {
+    return keptAlive(async () => {
+      this.#check();
+      const { ids } = await this.#sender.send(events);
+      await this.#settle();
+      const started = await Promise.all(ids.map((id) => this.#engine.runsOfEvent(id)));
+      return { ids, runs: started.flat().map((run) => run.run_id) };
+    });
   }
 
   /**
@@ -182,21 +186,27 @@ export class TestEngine {
   }
 
   /** A run as it is now. @throws TestEngineError for an id that no run has. */
-  async run(runId: string | undefined): Promise<RunView> {
-    this.#check();
-    const summary = typeof runId === "string" ? await this.#engine.run(runId) : null;
-    if (summary !== null) return this.#view(summary);
-    const runs = await this.#engine.runs();
-    const known = runs.map((run) => `${run.run_id} (${run.function_id}, ${run.status})`).join(", ");
-    throw new TestEngineError(`there is no run ${String(runId)}; there ${known === "" ? "are none" : `are ${known}`}`);
+  run(runId: string | undefined): Promise<RunView> {
+    return keptAlive(async () => {
+      this.#check();
+      const summary = typeof runId === "string" ? await this.#engine.run(runId) : null;
+      if (summary !== null) return this.#view(summary);
+      const runs = await this.#engine.runs();
+      const known = runs.map((run) => `${run.run_id} (${run.function_id}, ${run.status})`).join(", ");
+      throw new TestEngineError(
+        `there is no run ${String(runId)}; there ${known === "" ? "are none" : `are ${known}`}`,
+      );
+    });
   }
 
   /** All runs there were, in the order of their start; of one function, where one is given. */
-  async runs(of?: EddyFunction | string): Promise<readonly RunView[]> {
-    this.#check();
+  runs(of?: EddyFunction | string): Promise<readonly RunView[]> {
     const id = typeof of === "object" ? of.id : of;
-    const views = await Promise.all((await this.#engine.runs()).map((summary) => this.#view(summary)));
-    return id === undefined ? views : views.filter((run) => run.function === id);
+    return keptAlive(async () => {
+      this.#check();
+      const views = await Promise.all((await this.#engine.runs()).map((summary) => this.#view(summary)));
+      return id === undefined ? views : views.filter((run) => run.function === id);
+    });
   }
 
   /**
@@ -223,7 +233,7 @@ export class TestEngine {
 
   /** Idempotent. @throws what was wrong with the engine */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= keptAlive(() => this.#close());
     return this.#closing;
   }
 
@@ -242,20 +252,22 @@ export class TestEngine {
   }
 
   #move(target: () => number): Promise<void> {
-    const moved = this.#lastMove.then(async () => {
-      await this.#settle();
-      const targetMs = target();
-      for (;;) {
-        const dueMs = this.#engine.nextDueMs;
-        if (dueMs === null || dueMs > targetMs) break;
-        await this.#engine.moveTo(dueMs);
-        await this.#settle();
-      }
-      await this.#engine.moveTo(targetMs);
-      await this.#settle();
-    });
+    const moved = keptAlive(() => this.#lastMove.then(() => this.#moveTo(target)));
     this.#lastMove = moved.catch(() => undefined);
     return moved;
+  }
+
+  async #moveTo(target: () => number): Promise<void> {
+    await this.#settle();
+    const targetMs = target();
+    for (;;) {
+      const dueMs = this.#engine.nextDueMs;
+      if (dueMs === null || dueMs > targetMs) break;
+      await this.#engine.moveTo(dueMs);
+      await this.#settle();
+    }
+    await this.#engine.moveTo(targetMs);
+    await this.#settle();
   }
 
   /** Resolves when nothing more can happen at this time. */

@@ -156,6 +156,7 @@ describe("doubles of steps", () => {
       /no function "ordr"; it has "cart", "order"/,
     );
     expect(() => t.failStep("charge", new Error(), { in: cart })).toThrow(/no step "charge" is in the text of cart/);
+    expect(() => t.replaceStep("wait-for-purchase", () => null)).toThrow(/Sleeps and waits have no body/);
     t.replaceStep("charge", () => null, { in: cart, unchecked: true });
   });
 });
