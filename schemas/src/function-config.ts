@@ -125,10 +125,16 @@ export const registeredApp = z.strictObject({
   /** `configDigest` of the configuration. */
   digest: z.string(),
   functions: z.array(functionConfig),
+  /**
+   * Trigger-side path that places the runs of each function, [function id, path]: as it was registered first, so that
+   * partitions that have different registrations agree where a run lives.
+   */
+  anchors: z.array(z.tuple([z.string(), z.string()])),
   /** The newest last, bounded. */
   learned: z.array(learnedWait),
   /**
-   * What runs of former registrations may still listen to: senders go on to route by it. The newest first, bounded.
+   * What runs of former registrations may still listen to, and what partitions that still have those read of triggers:
+   * senders go on to route by it. The newest first, bounded.
    */
   retired: z.array(listenedPath),
 });

@@ -5,7 +5,7 @@
  *   shard = (murmur2(canon(value)) & 0x7fffffff) % 4096, partition = shard % P, P <= 4096
  */
 import { equalityOf, hasMoreThanEquality } from "./condition.js";
-import type { FunctionConfig, LearnedWait, RegisteredApp } from "./function-config.js";
+import type { FunctionConfig, ListenedPath, RegisteredApp } from "./function-config.js";
 import { digestOf, murmur2 } from "./hash.js";
 import { canonAt } from "./match-value.js";
 
@@ -142,6 +142,11 @@ export function anchorPathOf(fn: FunctionConfig): string {
   return ID_PATH;
 }
 
+/** As registered: the path does not change with the function's later configurations. */
+export function anchorPathIn({ anchors }: Pick<RegisteredApp, "anchors">, fn: FunctionConfig): string {
+  return anchors.find(([id]) => id === fn.id)?.[1] ?? anchorPathOf(fn);
+}
+
 /** What a sender must know of one event name. Lists are sorted, so that every sender makes the same ones. */
 export interface EventRoute {
   /** Every path whose value decides who sees the event. */
@@ -165,8 +170,9 @@ export class Routes {
   readonly #known = new Map<string, EventRoute>();
 
   constructor(apps: readonly RegisteredApp[]) {
-    for (const { functions, learned, retired } of apps) {
-      for (const fn of functions) this.#addFunction(fn, learned);
+    for (const app of apps) {
+      const { functions, learned, retired } = app;
+      for (const fn of functions) this.#addFunction(fn, app);
       for (const { event, path } of [...learned, ...retired]) this.#part(event).paths.add(path);
     }
     this.#wildcards = [...this.#parts.keys()].filter((name) => name.endsWith("*"));
@@ -186,6 +192,11 @@ export class Routes {
     return route;
   }
 
+  /** Every (event name, path): what is in use first, then what former registrations have left, the newest first. */
+  get all(): readonly ListenedPath[] {
+    return [...this.#parts].flatMap(([event, { paths }]) => [...paths].map((path) => ({ event, path })));
+  }
+
   /** At most so many bytes (three a character) have the names of the paths of one event name. */
   get widestBytes(): number {
     const bytesOf = (name: string): number =>
@@ -197,9 +208,9 @@ export class Routes {
     );
   }
 
-  #addFunction(fn: FunctionConfig, learned: readonly LearnedWait[]): void {
+  #addFunction(fn: FunctionConfig, { anchors, learned }: Pick<RegisteredApp, "anchors" | "learned">): void {
     const listens = [...fn.cancelOn, ...fn.waits].map((listen) => ({ event: listen.event, ...listenRouteOf(listen) }));
-    const anchor = anchorPathOf(fn);
+    const anchor = anchorPathIn({ anchors }, fn);
     const own = learned.flatMap(({ functionId, of }) => (functionId === fn.id && of !== null ? [of] : []));
     for (const { event } of fn.triggers) {
       const part = this.#part(event);

@@ -118,7 +118,7 @@ const app = (...functions: s.FunctionConfig[]): s.RegisteredApp => ({
   version: 1,
   digest: "d",
   functions,
-  learned: [],
+  anchors: [], learned: [],
   retired: [],
 });
 

@@ -1,6 +1,5 @@
 /** G6: what was acknowledged is in the log, starts what it must start, and never twice while its id is remembered. */
 import {
-  anchorPathOf,
   anchorValueOf,
   baseOfRun,
   ID_WINDOW_MS,
@@ -14,7 +13,7 @@ import type { Acknowledged } from "../actors/facts.js";
 import { conditionHolds } from "../model/listening.js";
 import type { Verdict } from "../model/verdict.js";
 import { readCondition } from "../script/script.js";
-import type { LoggedEvent, RunLines, World } from "./world.js";
+import { anchorIn, type LoggedEvent, type RunLines, type World } from "./world.js";
 
 export function judgeAcknowledged(world: World, acknowledged: readonly Acknowledged[], verdict: Verdict): void {
   const places = new Map<string, Set<number>>();
@@ -68,7 +67,7 @@ function mustStart(world: World, functionId: string, event: LoggedEvent): string
   for (const copy of copies) {
     const fn = world.configAt(copy.partition, functionId, copy.offset);
     if (fn === undefined || !isTriggered(fn, event)) continue;
-    const { base, partition } = placeOf(fn, functionId, event, world.partitions);
+    const { base, partition } = placeOf(world, functionId, event);
     if (partition === copy.partition) return base;
     // Its own partition may have a newer configuration when it hears of the event.
     const isHome = copy.partition === event.home && !event.copies.has(partition);
@@ -86,7 +85,7 @@ function firstOffsetSince(world: World, partition: number, rawMs: number): numbe
 }
 
 function sameStart(a: FunctionConfig, b: FunctionConfig): boolean {
-  return JSON.stringify(a.triggers) === JSON.stringify(b.triggers) && anchorPathOf(a) === anchorPathOf(b);
+  return JSON.stringify(a.triggers) === JSON.stringify(b.triggers);
 }
 
 function isTriggered(fn: FunctionConfig, { name, body }: LoggedEvent): boolean {
@@ -96,14 +95,13 @@ function isTriggered(fn: FunctionConfig, { name, body }: LoggedEvent): boolean {
 }
 
 function placeOf(
-  fn: FunctionConfig,
+  world: World,
   functionId: string,
   { id, name, body }: LoggedEvent,
-  partitions: number,
 ): { readonly base: string; readonly partition: number } {
-  const path = anchorPathOf(fn);
+  const path = anchorIn(world, functionId);
   const values = matchValuesOf({ ...(body as object), id }, { paths: [path], anchors: [path] });
   const anchorValue = anchorValueOf(values, path);
   const base = runBaseOf({ functionId, eventName: name, eventId: id, anchorValue });
-  return { base, partition: partitionOf(anchorValue, partitions) };
+  return { base, partition: partitionOf(anchorValue, world.partitions) };
 }

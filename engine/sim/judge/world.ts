@@ -3,6 +3,7 @@
  * there were. Knows nothing of what partitions say to each other.
  */
 import {
+  anchorPathOf,
   parsedJson,
   type FunctionConfig,
   type HistoryEntry,
@@ -173,6 +174,15 @@ export class World {
       functions.find(isNamed(functionId)),
     );
   }
+}
+
+/** Trigger-side path that places the function's runs: that of its first registration, whatever came later. */
+export function anchorIn(world: World, functionId: string): string {
+  const [first] = configsOf(world.inbox(0), functionId, Infinity).flatMap(({ functions }) =>
+    functions.filter(isNamed(functionId)),
+  );
+  if (first === undefined) throw new Error(`${functionId} was never registered`);
+  return anchorPathOf(first);
 }
 
 export type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;

@@ -3,7 +3,6 @@
  * cancels, then it resolves waits, then it starts runs; what starts elsewhere and listens here becomes a guest.
  */
 import {
-  anchorPathOf,
   anchorValueOf,
   BROKER_SKEW_MS,
   functionIdOf,
@@ -28,6 +27,7 @@ import { answerResolved, answerCancelled, isOpenFor, welcome } from "./guest-mod
 import { conditionHolds, keyOf, listeningOf, matches, pairOf, valueOf, givenOf, type Listening } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
 import type { ModelEvent, ModelRun, Rule } from "./run.js";
+import { anchorOf } from "./registration-model.js";
 import { earlierHit, giveEvent, introduction, lateHearing } from "./wait-model.js";
 
 type EventRecord = InboxRecordOf<"event">;
@@ -214,7 +214,7 @@ function candidatesOf(
       );
       if (!isTriggered) continue;
       const functionId = functionIdOf(app.app, fn.id);
-      const path = anchorPathOf(fn);
+      const path = anchorOf(app, fn);
       const anchorValue = anchorValueOf(values, path);
       const isById = path === ID_PATH || matchValue(values, path) === null;
       found.push({

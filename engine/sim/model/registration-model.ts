@@ -1,5 +1,6 @@
 /** Functions and routes: inbox 0 numbers registrations, all partitions apply them in that order, and settle. */
 import {
+  anchorPathOf,
   ID_PATH,
   LIMITS,
   matchValue,
@@ -25,7 +26,12 @@ export function onRegister(model: PartitionModel, { config, settleMs }: InboxRec
   const { app, functions } = config;
   const former = model.apps.get(app);
   const own = (former?.learned ?? []).filter(({ functionId }) => functions.some(({ id }) => id === functionId));
-  const now = { app, functions, learned: own };
+  const others = (former?.anchors ?? []).filter(([id]) => !functions.some((fn) => fn.id === id));
+  const anchors = [
+    ...functions.map((fn): [string, string] => [fn.id, anchorOf({ anchors: former?.anchors ?? [] }, fn)]),
+    ...others,
+  ];
+  const now = { app, functions, anchors, learned: own, retired: [] };
   const news = newsOf(model, now);
   number(model, { ...now, retired: retiredBy(former, now) }, settleMs, news);
 }
@@ -75,11 +81,17 @@ function distinct(paths: readonly ListenedPath[]): ListenedPath[] {
 }
 
 /** What runs of former registrations may still listen to. */
-function retiredBy(former: RegisteredApp | undefined, now: Listens): ListenedPath[] {
+/** Every path that senders went by and would not any more. */
+function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): ListenedPath[] {
   if (former === undefined) return [];
-  const kept = new Set(listened(now).map(nameOf));
-  const gone = distinct([...listened(former), ...former.retired]).filter((path) => !kept.has(nameOf(path)));
+  const kept = new Set(new Routes([{ ...now, version: 1, digest: "" }]).all.map(nameOf));
+  const gone = new Routes([former]).all.filter((path) => !kept.has(nameOf(path)));
   return gone.slice(0, LIMITS.retiredWaitsMax);
+}
+
+/** The path that places a function's runs is that of its first registration. */
+export function anchorOf({ anchors }: Pick<RegisteredApp, "anchors">, fn: FunctionConfig): string {
+  return new Map(anchors).get(fn.id) ?? anchorPathOf(fn);
 }
 
 /** What somebody listens to and nobody was routed by. */

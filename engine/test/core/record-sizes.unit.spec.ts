@@ -216,7 +216,7 @@ describe("registrations", () => {
 
   it("are heard from inbox 0 alone, and the marks of other partitions are bounded by their number", () => {
     const s = new Scenario([cart], { partition: 0, partitions: 2 });
-    const config = { app: "other", version: 9, digest: "", functions: [], learned: [], retired: [] };
+    const config = { app: "other", version: 9, digest: "", functions: [], anchors: [], learned: [], retired: [] };
     const registered = { kind: "registered" as const, config, news: [], settleMs: 0 };
     s.apply({ ...registered, source: { partition: 1, offset: 9, index: 0 } });
     s.apply({ ...registered, source: { partition: 7, offset: 9, index: 0 } });
@@ -227,7 +227,7 @@ describe("registrations", () => {
   it("that did not come through inbox 0's check are refused too", () => {
     const s = new Scenario([cart]);
     const functions = Array.from({ length: 200 }, (_, no) => fat(no));
-    const config = { app: "other", version: 9, digest: "", functions, learned: [], retired: [] };
+    const config = { app: "other", version: 9, digest: "", functions, anchors: [], learned: [], retired: [] };
     s.apply({ kind: "registered", config, news: [], settleMs: 0, source: { partition: 0, offset: 9, index: 0 } });
     expect(s.rejections).toEqual(["REGISTRY_FULL"]);
     expect(new Scale(s).largest()).toBeLessThanOrEqual(recordBytesMax);

@@ -4,7 +4,7 @@
  * dear part, and a decision asks in several rounds, so the answer is kept beside the record. A memo: it changes no answer.
  */
 import {
-  anchorPathOf,
+  anchorPathIn,
   anchorValueOf,
   BROKER_SKEW_MS,
   functionIdOf,
@@ -159,7 +159,7 @@ function triggeredRuns(
   for (const triggered of triggeredBy(functions, event.name)) {
     if (!isTriggered(triggered, () => eventOf(event.payload))) continue;
     const { app, fn } = triggered;
-    const path = anchorPathOf(fn);
+    const path = anchorPathIn(app, fn);
     const anchor = anchorValueOf(values, path);
     const functionId = functionIdOf(app.app, fn.id);
     const isById = path === ID_PATH || matchValue(values, path) === null;

@@ -3,12 +3,14 @@
  * wait that nobody declared is registered likewise: from then on its function has it declared.
  */
 import {
+  anchorPathIn,
   configDigest,
   LIMITS,
   listenRouteOf,
   partitionOfShard,
   Routes,
   shardOfRun,
+  type FunctionConfig,
   type InboxRecordOf,
   type LearnedWait,
   type ListenedPath,
@@ -50,11 +52,20 @@ export function numberingOf(
     version: partitionRowOf(rows).registrations + 1,
     digest: configDigest(app, functions),
     functions,
+    anchors: anchorsOf(former, functions),
     learned,
-    retired: retiredBy(former, { functions, learned }),
+    retired: [],
   };
   const news = listenedBy(config).filter((listened) => !isRouted(known, listened));
-  return { config, news, settleMs };
+  return { config: { ...config, retired: retiredBy(former, config) }, news, settleMs };
+}
+
+/** Each function's as it was first; of those that are gone too, should they come again while events are under way. */
+function anchorsOf(former: RegisteredApp | undefined, functions: readonly FunctionConfig[]): RegisteredApp["anchors"] {
+  const before = former?.anchors ?? [];
+  const own = functions.map((fn): [string, string] => [fn.id, anchorPathIn({ anchors: before }, fn)]);
+  const gone = before.filter(([id]) => !functions.some((fn) => fn.id === id));
+  return [...own, ...gone].slice(0, 2 * LIMITS.functionsPerAppMax);
 }
 
 export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
@@ -114,15 +125,15 @@ function number(draft: Draft, { config, news, settleMs }: Numbering): void {
   apply(draft, { config, news, settleMs });
 }
 
-/** What runs of the former registrations listen to and the new one does not: such runs go on, and so do their routes. */
-function retiredBy(
-  former: RegisteredApp | undefined,
-  now: Pick<RegisteredApp, "functions" | "learned">,
-): ListenedPath[] {
+/**
+ * What former registrations route by and the new one does not: runs of theirs go on to listen, and partitions that still
+ * have those start runs by them.
+ */
+function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): ListenedPath[] {
   const keyOf = ({ event, path }: ListenedPath): string => `${event}\n${path}`;
-  const listened = new Set(listenedBy(now).map(keyOf));
-  const before = former === undefined ? [] : [...listenedBy(former), ...former.retired];
-  const retired = new Map(before.filter((l) => !listened.has(keyOf(l))).map((l) => [keyOf(l), l]));
+  const routed = new Set(new Routes([now]).all.map(keyOf));
+  const before = former === undefined ? [] : new Routes([former]).all;
+  const retired = new Map(before.filter((l) => !routed.has(keyOf(l))).map((l) => [keyOf(l), l]));
   return [...retired.values()].slice(0, LIMITS.retiredWaitsMax);
 }
 
