@@ -150,7 +150,8 @@ export class Invocation {
       if (given.has(stepId) || !this.#handedOver.has(stepId)) continue;
       if (standing.requests.some(({ id }) => id === stepId)) continue;
       this.#worker.deps.facts.count("withdrawn");
-      this.#unreported.push({ kind: "withdrawn", stepId });
+      // Ahead of what is asked for: that may take what the lost step gives back.
+      this.#unreported.unshift({ kind: "withdrawn", stepId });
     }
   }
 

@@ -70,7 +70,8 @@ const COPIES: readonly Plant[] = [
     name: "double-start-by-repeat",
     summary: "a copy that the home repeats is not known by its id",
     sabotage: {
-      core: (core) => seeing(core, (view, input) => (isRepeat(input) ? viewOf(view, { indexValue: () => null }) : view)),
+      core: (core) =>
+        seeing(core, (view, input) => (isRepeat(input) ? viewOf(view, { indexValue: () => null }) : view)),
     },
   },
   {
