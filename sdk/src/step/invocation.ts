@@ -1,5 +1,6 @@
 /** One invocation of a run, as the step engine sees it: the worker gives it, and hears of its end. */
 import type { InvocationOutcome, StepOp } from "@eddy/schemas";
+import type { RunMemory } from "./run-memory.js";
 
 /** Why an invocation ends without telling the engine, which delivers the run again where it is still alive. */
 export type StopReason =
@@ -43,4 +44,11 @@ export interface Invocation {
   report(ops: readonly StepOp[], outcome: InvocationOutcome | null): Promise<void>;
   /** The last call of an invocation. Nothing of it runs any more, but for user code that ignores its signal. */
   ended(end: InvocationEnd): void;
+}
+
+/** Steps that a handler had come to before this invocation: those that are recorded, failed, held or given up. */
+export function stepsAskedBefore(invocation: Invocation, memory: RunMemory): Set<string> {
+  const { stepAttempts, pending, withdrawn } = invocation;
+  const recorded = [...memory.entries()].map(({ stepId }) => stepId);
+  return new Set([...recorded, ...stepAttempts.keys(), ...(pending ?? []), ...(withdrawn ?? [])]);
 }

@@ -30,7 +30,7 @@ import type { WorkerClock } from "./clock.js";
 import { inStep } from "./current-step.js";
 import { Deliveries } from "./deliveries.js";
 import { askedAsAnotherKind, askedForAnother } from "./left-record.js";
-import type { Graces, Invocation, StopReason } from "./invocation.js";
+import { stepsAskedBefore, type Graces, type Invocation, type StopReason } from "./invocation.js";
 import { Outbox } from "./outbox.js";
 import { endOf, handlerReturned, handlerThrew, isCompleted, stepReturned, stepThrew } from "./outcomes.js";
 import { Pace } from "./pace.js";
@@ -70,8 +70,8 @@ export class Session {
   readonly #deliveries: Deliveries;
   /** Entries of the memory that were given to `deliveries`. */
   #taken = 0;
-  /** Steps recorded before this handler was entered that have not reached it. */
-  readonly #former: Set<string>;
+  /** Steps that the handler had asked for before it was entered here, and has not come to again. */
+  #former: Set<string> = new Set();
   #phase: Phase = "suspended";
   #isEntered = false;
   #invocation: Invocation | null = null;
@@ -87,7 +87,6 @@ export class Session {
     this.#deps = deps;
     this.memory = deps.memory;
     this.event = receivedEvent(deps.memory.event);
-    this.#former = new Set([...deps.memory.entries()].map(({ stepId }) => stepId));
     this.#deliveries = new Deliveries({
       isAsked: ({ stepId }) => this.#calls.has(stepId),
       deliver: (entry) => this.#deliver(entry),
@@ -100,7 +99,7 @@ export class Session {
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
-  /** Does the handler still walk over what is recorded? */
+  /** Does the handler still walk over what it did before? */
   get isReplaying(): boolean {
     return this.#former.size > 0;
   }
@@ -148,6 +147,7 @@ export class Session {
     this.#cancelGrace();
     this.#quiet.asked();
     if (this.memory.get(call.id) !== undefined) call.state = "held";
+    else this.#former.delete(call.id);
     this.#deliveries.pump();
     this.#takeUpParked();
     return call.promise;
@@ -168,6 +168,7 @@ export class Session {
 
   #enter(): void {
     this.#isEntered = true;
+    this.#former = stepsAskedBefore(this.#current, this.memory);
     this.#quiet.got();
     void Promise.resolve()
       .then(() => this.#deps.enter(this))
@@ -236,6 +237,7 @@ export class Session {
     const reason = this.#current.heldBack();
     if (reason !== null) return this.stop(reason);
     call.state = "running";
+    this.#former.clear();
     this.#pace.started();
     const { runId } = this.#deps;
     const { stepAttempts, maxAttempts } = this.#current;
