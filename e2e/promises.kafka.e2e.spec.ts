@@ -1,6 +1,10 @@
 /** The promises on Kafka: four partitions, two engines, two workers. */
 import { describe } from "vitest";
+import { limits } from "./suites/limits.js";
 import { promises, restarts } from "./suites/promises.js";
+import { strictSteps } from "./suites/strict.js";
 
 describe("on kafka", () => promises("kafka"));
+describe("limits on kafka", () => limits("kafka"));
+describe("strict functions on kafka", () => strictSteps("kafka"));
 describe("on kafka, over a restart of both engines", () => restarts("kafka"));

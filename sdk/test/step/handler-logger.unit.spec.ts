@@ -12,7 +12,7 @@ function logged(handler: Handler) {
 }
 
 describe("a handler's logger", () => {
-  it("does not repeat what came before a step that failed, also the first; a step's own lines are each attempt's", async () => {
+  it("does not repeat what came before a failed step, also the first; steps log in each attempt", async () => {
     const { fn, written } = logged(async ({ step, logger }) => {
       logger.info("begin");
       await step.run("a", () => {
