@@ -131,10 +131,11 @@ export class TestEngine {
   async start(): Promise<void> {
     this.#client.divert(this.#delivery);
     try {
-      await this.#worker.start();
+      await this.#unlessBroken(this.#worker.start());
       await this.#settle();
     } catch (error) {
       this.#client.divert(null);
+      await this.#worker.close();
       throw error;
     }
   }
@@ -159,7 +160,7 @@ export class TestEngine {
   send(events: OneOrMore<EventPayload>): Promise<Sent> {
     return keptAlive(async () => {
       this.#check();
-      const { ids } = await this.#sender.send(events);
+      const { ids } = await this.#unlessBroken(this.#sender.send(events));
       await this.#settle();
       const started = await Promise.all(ids.map((id) => this.#engine.runsOfEvent(id)));
       return { ids, runs: started.flat().map((run) => run.run_id) };
@@ -292,6 +293,18 @@ export class TestEngine {
         else TEST_CLOCK.after(1, resolve);
       });
     }
+  }
+
+  /** What waits for an engine that has failed would wait in vain. */
+  async #unlessBroken<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const over = (): void => void (isOver = true);
+    work.then(over, over);
+    while (!isOver) {
+      this.#check();
+      await new Promise<void>((resolve) => TEST_CLOCK.nextTurn(resolve));
+    }
+    return work;
   }
 
   get #isQuiet(): boolean {

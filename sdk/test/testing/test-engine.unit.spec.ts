@@ -196,6 +196,7 @@ describe("what goes wrong", () => {
       );
       await expect(t.advance("1h")).rejects.toThrow("a broken invariant");
       await expect(t.close()).rejects.toThrow("a broken invariant");
+      await expect(testEngine({ functions: [cart] })).rejects.toThrow("a broken invariant");
     } finally {
       failure.mockRestore();
     }
