@@ -43,16 +43,20 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
     if (expiresAtMs === undefined) hearAt(guest.listens, keyOf(listening, value), hearing);
     else added.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
   }
-  const isKnown = (rule: GuestRule): boolean =>
-    guest.rules.some(
-      ({ event: name, path, value }) => name === rule.event && path === rule.path && value === rule.value,
-    );
-  const late = isLate ? added.filter((rule) => !isKnown(rule)) : [];
+  const late = isLate ? added.filter((rule) => !hasRule(guest, rule)) : [];
   guest.rules.push(...added);
   model.guests.set(base, guest);
   announce(model, candidate, record);
   const hit = late.map((rule) => earlierHit(model, guest, rule, rule.given)).find((found) => found !== undefined);
   if (hit !== undefined) answerCancelled(model, guest, hit);
+}
+
+/** Has it listened for that already? Then nothing of the past is news to it. */
+function hasRule({ rules }: Guest, { event, path, value, condition }: GuestRule): boolean {
+  return rules.some(
+    (rule) =>
+      rule.event === event && rule.path === path && rule.value === value && rule.condition?.text === condition?.text,
+  );
 }
 
 /** Where neither partition is the event's home, it goes along: nothing else makes sure that the run's has it before this. */
@@ -135,7 +139,9 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
   for (const rule of rules) {
     const { listening, value, given } = read(rule);
     const added = { ...listening, value, given, expiresAtMs: rule.expiresAtMs ?? Infinity };
+    const isKnown = hasRule(guest, added);
     guest.rules.push(added);
+    if (isKnown) continue;
     const hit = earlierHit(model, guest, added, given);
     if (hit !== undefined) return answerCancelled(model, guest, hit);
   }

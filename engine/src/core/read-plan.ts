@@ -12,6 +12,7 @@ import {
   type StepReport,
 } from "@eddy/schemas";
 import { functionsOf, partitionRowOf } from "./draft.js";
+import { hasRule } from "./foreign/guest.js";
 import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
@@ -248,10 +249,11 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
   const isOpen = (purpose: "wait" | "cancel", routeKey: string): boolean =>
     guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
   const startOf = (atMs: number): Beginning => ({ offset: guest?.fromOffset ?? -1, atMs });
-  for (const { event, path, value } of rules) {
+  for (const rule of rules) {
+    const { event, path, value } = rule;
     const routeKey = routeKeyOf(event, path, value);
-    if (isOpen("cancel", routeKey)) continue;
-    openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
+    if (!isOpen("cancel", routeKey)) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
+    if (hasRule(guest, routeKey, rule)) continue;
     plan.pastAt({ event, path, value, routeKey }, { offset: -1, atMs: guest?.startedAtMs ?? startedAtMs });
   }
   if (wait !== null) {

@@ -33,7 +33,8 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
   const startedAtMs = timeOfEvent(event, draft.moment);
   const cancels = declared.filter(({ purpose }) => purpose === "cancel");
   const rulesAt = new Map(cancels.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
-  if (draft.get(guestKey(base)) === null) {
+  const before = draft.get(guestKey(base));
+  if (before === null) {
     const fromOffset = isLate ? -1 : offset;
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
   } else {
@@ -46,9 +47,13 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
     const tooLarge = rules.map((rule) => givenTooLarge(rule.if, rule.given)).find((error) => error !== null);
     const problem = tooLarge ?? listenFor(draft, base, { ...listen, rules }) ?? guestTooLarge(draft.guest(base));
     if (problem !== null) return endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
-    if (!isLate || wasListening) continue;
-    if (listen.purpose === "wait") keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
-    else if (wasCancelled(draft, base, listen, { rules, startedAtMs })) return;
+    if (!isLate) continue;
+    if (listen.purpose === "wait") {
+      if (!wasListening) keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
+      continue;
+    }
+    const added = rules.filter((rule) => !hasRule(before, listen.routeKey, rule));
+    if (added.length > 0 && wasCancelled(draft, base, listen, { rules: added, startedAtMs })) return;
   }
 }
 
@@ -128,24 +133,26 @@ export function onListen(draft: Draft, told: InboxRecordOf<"listen">): void {
 /** @returns false where the guest has gone by it. */
 function addRule(draft: Draft, base: string, { event, path, value, ...rule }: ForeignRule): boolean {
   const routeKey = routeKeyOf(event, path, value);
+  const { heardAt, startedAtMs } = draft.guest(base);
+  const isKnown = hasRule(draft.guest(base), routeKey, rule);
   if (isListening(draft, base, "cancel", routeKey)) {
-    const { heardAt } = draft.guest(base);
-    draft.emit({
-      kind: "GuestHeard",
-      base,
-      at: heardAt,
-      rules: new Map([[routeKey, [rule]]]),
-      nowMs: draft.moment.nowMs,
-    });
-    return true;
+    const rules = new Map([[routeKey, [rule]]]);
+    draft.emit({ kind: "GuestHeard", base, at: heardAt, rules, nowMs: draft.moment.nowMs });
+    if (isKnown) return true;
+  } else {
+    const problem = listenFor(draft, base, { purpose: "cancel", routeKey, rules: [rule], fromTrigger: false });
+    if (problem !== null) {
+      endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
+      return false;
+    }
   }
-  const problem = listenFor(draft, base, { purpose: "cancel", routeKey, rules: [rule], fromTrigger: false });
-  if (problem !== null) {
-    endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
-    return false;
-  }
-  const { startedAtMs } = draft.guest(base);
   return !wasCancelled(draft, base, { event, path, value, routeKey }, { rules: [rule], startedAtMs });
+}
+
+/** Has it listened for what this rule says? Then nothing of the past is news to it. */
+export function hasRule(guest: Row<"guest"> | null, routeKey: string, { if: condition }: Pick<Rule, "if">): boolean {
+  const open = guest?.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey);
+  return open?.rules.some((rule) => rule.if === condition) === true;
 }
 
 /** It has begun to listen late, for a run that began at `startedAtMs`: something in between may have ended it. */
