@@ -68,6 +68,7 @@ const RUN: Rows["run"] = {
       dueAtMs: 1_800_086_400_050,
       deadlineMs: 1_800_086_400_050,
       fromMs: 1_800_000_000_050,
+      fromOffset: 123_450,
       stepId: "wait-for-purchase",
       event: "cart/purchased",
       path: "data.cart_id",

@@ -51,8 +51,9 @@ export const eventOrigin = z.strictObject({
    * place in this log. True for offers.
    */
   isStale: z.boolean(),
-  /** Stream time of the copy that it stems from. */
+  /** Stream time of the copy that it stems from, and its offset at home. */
   atMs: z.number(),
+  offset: count,
   source: sourceShape,
 });
 

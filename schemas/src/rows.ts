@@ -21,8 +21,9 @@ export const pendingItem = z.discriminatedUnion("kind", [
     /** When it is looked at: its deadline, or later while events of its route may still be under way. */
     dueAtMs: ms,
     deadlineMs: ms,
-    /** Events before this are not eligible. */
+    /** Events before this, or at or before that offset, are not eligible. */
     fromMs: ms,
+    fromOffset: z.number().int(),
     stepId: z.string(),
     event: z.string(),
     path: z.string(),

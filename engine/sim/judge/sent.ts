@@ -68,8 +68,8 @@ function withoutSource(record: InboxRecord): SentRecord {
     const { source: _, ...rest } = record as InboxRecord & { source: Source };
     return rest as SentRecord;
   }
-  const { as, isStale, atMs } = record.origin ?? { as: "repeat", isStale: false, atMs: 0 };
-  return { ...record, origin: { as, isStale, atMs } };
+  const { as, isStale, atMs, offset } = record.origin ?? { as: "repeat", isStale: false, atMs: 0, offset: 0 };
+  return { ...record, origin: { as, isStale, atMs, offset } };
 }
 
 export function compareSent(

@@ -60,9 +60,15 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   const fresh = freshKeys(model, record, values, candidates);
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
+  // What the partition offers itself stands where it stood.
+  const isOwnOffer = origin?.as === "offer" && origin.source.partition === model.where.partition;
   const event: ModelEvent = {
     // Where no sender wrote a copy, the time of the first one counts, not the place in this log.
-    ...{ offset: model.offset, rawMs: model.rawMs, atMs: origin?.isStale === true ? origin.atMs : model.nowMs },
+    ...{
+      offset: isOwnOffer ? origin.offset : model.offset,
+      rawMs: model.rawMs,
+      atMs: origin?.isStale === true ? origin.atMs : model.nowMs,
+    },
     ...{ id, name, body, payload, values },
     countsAt: (path, value) => fresh.has(pairOf(record, path, value)),
   };
@@ -133,7 +139,7 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
     if (to === partition) continue;
     const all = values.map(([path, value]): [string, string] => [path, value]);
     const version = Math.max(model.version, record.version);
-    model.send(to, { ...record, values: all, version, origin: { as: "repeat", isStale, atMs } });
+    model.send(to, { ...record, values: all, version, origin: { as: "repeat", isStale, atMs, offset: model.offset } });
   }
 }
 

@@ -184,7 +184,11 @@ export function onUnlisten(model: PartitionModel, { base, runId, no, upTo }: Inb
 export function onAnnounced(model: PartitionModel, { base, at, event, source }: InboxRecordOf<"announced">): void {
   if (event !== null) {
     const { atMs, isStale, ...fields } = event;
-    onEvent(model, { kind: "event", ...fields, origin: { as: "repeat", isStale, atMs, source } });
+    onEvent(model, {
+      kind: "event",
+      ...fields,
+      origin: { as: "repeat", isStale, atMs, offset: source.offset, source },
+    });
   }
   const run = model.runOf(base);
   const heardAt = run?.foreign.get(source.partition);

@@ -96,12 +96,10 @@ export function matches(
 /** The part of the triggering event that a condition reads; null: it reads none of it, or there is none. */
 export function givenOf({ condition }: Listening, trigger: unknown): unknown {
   if (condition === null) return null;
+  const sides = condition.terms.flatMap(({ left, right }) => [left, right]);
+  const paths = sides.flatMap((side) => ("of" in side && side.of === "event" ? [side.path] : []));
   const given = {};
-  for (const { left, right } of condition.terms) {
-    for (const side of [left, right]) {
-      if ("of" in side && side.of === "event") copy(trigger, given, side.path.split("."));
-    }
-  }
+  for (const path of [...new Set(paths)].sort()) copy(trigger, given, path.split("."));
   return given;
 }
 

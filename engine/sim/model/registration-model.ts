@@ -129,7 +129,7 @@ function applyRegistration(model: PartitionModel, config: RegisteredApp, news: N
 /** What came before the new routes, and this partition is the home of, goes to where it would have gone by them. */
 function offerPast(model: PartitionModel, news: News): void {
   const { partition, partitions } = model.where;
-  for (const { record, atMs } of pastOf(model, -Infinity)) {
+  for (const { record, atMs, offset } of pastOf(model, -Infinity)) {
     if (record?.kind !== "event" || record.origin !== null || record.home !== partition) continue;
     const body = { ...(parsedJson(record.payload) as object), id: record.id };
     const values = news.flatMap(({ event, path }): [string, string][] => {
@@ -139,7 +139,12 @@ function offerPast(model: PartitionModel, news: News): void {
     for (const to of new Set(values.map(([, value]) => partitionOf(value, partitions)))) {
       const own = values.filter(([, value]) => partitionOf(value, partitions) === to);
       own.sort(([a], [b]) => (a < b ? -1 : 1));
-      model.send(to, { ...record, values: own, version: model.version, origin: { as: "offer", isStale: true, atMs } });
+      model.send(to, {
+        ...record,
+        values: own,
+        version: model.version,
+        origin: { as: "offer", isStale: true, atMs, offset },
+      });
     }
   }
 }
@@ -159,7 +164,10 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     if (record?.kind !== "event") return [];
     const { id, name, payload, values, origin } = record;
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
-    const countsAt = (path: string, value: string): boolean => wasNewAt({ model, firsts, record, offset }, path, value);
+    // What this partition offers itself is here already.
+    if (origin?.as === "offer" && origin.source.partition === model.where.partition) return [];
+    if (!wasNew({ model, firsts, record, offset })) return [];
+    const countsAt = (): boolean => true;
     return [{ offset, rawMs, atMs: ownMs, id, name, body: parsedJson(payload), payload, values, countsAt }];
   });
 }
@@ -172,14 +180,13 @@ interface PastRecord {
   readonly offset: number;
 }
 
-/** By the value that is asked for, if the event was known by it; else by any other that it came by. */
-function wasNewAt({ model, firsts, record, offset }: PastRecord, path: string, value: string): boolean {
-  const first = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value));
-  if (first !== undefined) return first === offset;
+/** What a sender wrote is new as a whole, anything else by each value; what is forgotten is not held against it. */
+function wasNew({ model, firsts, record, offset }: PastRecord): boolean {
   const { partition, partitions } = model.where;
   const here = record.values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
-  const others = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))].map((key) => firsts.get(key));
-  return others.every((other) => other === undefined || other === offset);
+  const keys = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))];
+  const known = keys.flatMap((key) => firsts.get(key) ?? []);
+  return record.origin === null ? known.every((at) => at === offset) : known.length === 0 || known.includes(offset);
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

@@ -144,7 +144,9 @@ export function lateHearing(model: PartitionModel, sinceMs: number): Hearing {
 /** Lookback by definition: the first event from there on that matches and that this run has not had. */
 export function earlierEvent(model: PartitionModel, looking: Looking): ModelEvent | undefined {
   const { listening, value, given, trigger, taken, from, deadlineMs, hearing } = looking;
-  return [...hearing.past, ...model.events.filter(({ offset }) => offset >= hearing.sinceOffset)].find(
+  const heard = [...hearing.past, ...model.events.filter(({ offset }) => offset >= hearing.sinceOffset)];
+  heard.sort((a, b) => a.offset - b.offset);
+  return heard.find(
     (event) =>
       event.countsAt(listening.path, value) &&
       event.offset > from.offset &&

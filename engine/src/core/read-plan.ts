@@ -118,8 +118,7 @@ class Plan {
     if (!this.#loaded({ kind: "past", range })) return;
     for (const past of this.view.pastEvents(range)) {
       if (!isAtKey(past, key)) continue;
-      const { asked, others } = idKeysOfPast(past, key, this.moment);
-      for (const idKey of [asked, ...others]) this.index(idIndexKey(idKey));
+      for (const idKey of idKeysOfPast(past, this.moment)) this.index(idIndexKey(idKey));
     }
   }
   #loaded(request: ReadRequest): boolean {

@@ -89,7 +89,7 @@ const event = fc
           payload: bytes,
           version: count,
           home: fc.nat(9),
-          origin: fc.record({ as: pick("repeat", "offer"), isStale: fc.boolean(), atMs: anyMs, source }),
+          origin: fc.record({ as: pick("repeat", "offer"), isStale: fc.boolean(), atMs: anyMs, offset: count, source }),
         },
         { requiredKeys: [] },
       ),
@@ -201,6 +201,7 @@ const app = fc
   .record({
     version: fc.integer({ min: 1, max: 6 }),
     functions: configs,
+    anchors: fc.constant([]),
     learned: fc.array(learned, { maxLength: 2 }),
     retired: fc.array(listened, { maxLength: 2 }),
   })

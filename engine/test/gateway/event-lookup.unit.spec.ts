@@ -101,7 +101,7 @@ describe("an event", () => {
     await receive(w, 2, event("e", { n: "home" }));
     await receive(w, 3, event("e", { n: "copy" }), { home: 2 });
     const source = { partition: 2, offset: 0, index: 0 };
-    const origin = { as: "repeat", isStale: false, atMs: 1, source } as const;
+    const origin = { as: "repeat", isStale: false, atMs: 1, offset: 0, source } as const;
     await receive(w, 3, event("e", { n: "repeat" }), { home: 2, origin });
     w.clock.advance(1);
     await receive(w, 2, event("e", { n: "again" }));

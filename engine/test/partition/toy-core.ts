@@ -185,7 +185,7 @@ function repeat(draft: Draft, { to, bytes }: Extract<Command, { do: "repeat" }>)
   const record = eventOf({
     id: `${partition}/${at}.${index}`,
     payload: new Uint8Array(bytes),
-    origin: { as: "repeat", isStale: false, atMs: nowMs, source: { partition, offset: at, index } },
+    origin: { as: "repeat", isStale: false, atMs: nowMs, offset: at, source: { partition, offset: at, index } },
   });
   draft.effect({ kind: "AppendInbox", partition: to, record });
 }

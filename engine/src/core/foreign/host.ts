@@ -67,5 +67,5 @@ type Announced = InboxRecordOf<"announced">;
 /** The event that came along, as a repeat of its home's. */
 export function announcedEvent({ source }: Announced, event: NonNullable<Announced["event"]>): EventRecord {
   const { atMs, isStale, ...fields } = event;
-  return { kind: "event", ...fields, origin: { as: "repeat", isStale, atMs, source } };
+  return { kind: "event", ...fields, origin: { as: "repeat", isStale, atMs, offset: source.offset, source } };
 }

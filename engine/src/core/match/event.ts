@@ -6,7 +6,14 @@ import { ID_WINDOW_MS } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import { eventPlanOf, lastOlderMs, timeOfEvent, type EventPlan, type EventRecord } from "../route/event-plan.js";
+import {
+  eventPlanOf,
+  lastOlderMs,
+  placeOfEvent,
+  timeOfEvent,
+  type EventPlan,
+  type EventRecord,
+} from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
 import { resume } from "../run/resume.js";
@@ -33,6 +40,8 @@ interface Incoming {
   readonly eventId: string;
   /** Stream time: of the first copy, where its sender did not write one here. */
   readonly atMs: number;
+  /** In this partition's log: of the first copy, where that is here too. */
+  readonly offset: number;
   /** It cancels runs that began up to then. */
   readonly cancelsUpToMs: number;
 }
@@ -49,14 +58,16 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
   const cancelsUpToMs = lastOlderMs(record);
-  const event = { record, name, eventId, atMs: timeOfEvent(record, draft.moment), cancelsUpToMs };
+  const place = placeOfEvent(record, draft.moment);
+  const event = { record, name, eventId, atMs: timeOfEvent(record, draft.moment), offset: place, cancelsUpToMs };
   const { offset, nowMs } = draft.moment;
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, offset, nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
   const mayComeBack = new Set<string>();
   for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey, mayComeBack);
-  for (const routeKey of routeKeys) keepForLookback(draft, record, routeKey, { atMs: event.atMs, mayComeBack });
+  for (const routeKey of routeKeys)
+    keepForLookback(draft, record, routeKey, { atMs: event.atMs, offset: place, mayComeBack });
   for (const candidate of candidates) {
     if (draft.get(runKey(candidate.base)) === null) startRun(draft, candidate, record, plan.values);
     else draft.reject("DUPLICATE_RUN", `run ${candidate.base} lives already`);
@@ -68,12 +79,13 @@ export function onEvent(draft: Draft, record: EventRecord): void {
 function repeat(draft: Draft, record: EventRecord, { others, values }: EventPlan): void {
   const { version } = draft.functions();
   const isStale = record.version < version;
+  const { nowMs, offset } = draft.moment;
   for (const to of others) {
     draft.append(to, (source) => ({
       ...record,
       values: values.map(([path, value]) => [path, value]),
       version: Math.max(version, record.version),
-      origin: { as: "repeat", isStale, atMs: draft.moment.nowMs, source },
+      origin: { as: "repeat", isStale, atMs: nowMs, offset, source },
     }));
   }
 }
@@ -129,13 +141,18 @@ function resolveWaits(draft: Draft, event: Incoming, routeKey: string, mayComeBa
 
 function takes(listener: LiveListener, wait: LocalWait | GuestWait, event: Incoming, routeKey: string): boolean {
   if (wait.routeKey !== routeKey || event.atMs < wait.fromMs || event.atMs >= wait.deadlineMs) return false;
+  if (event.offset <= ("fromOffset" in wait ? wait.fromOffset : fromOffsetOf(listener))) return false;
   const given = "given" in wait ? wait.given : null;
   return isMet({ if: wait.if, trigger: triggerFor(listener, given) }, event.record.payload);
 }
 
-function giveToRun(draft: Draft, runId: string, wait: LocalWait, { eventId, atMs, record }: Incoming): void {
+function fromOffsetOf(listener: LiveListener): number {
+  return listener.of === "guest" ? listener.guest.fromOffset : -1;
+}
+
+function giveToRun(draft: Draft, runId: string, wait: LocalWait, { eventId, atMs, offset, record }: Incoming): void {
   draft.emit({ kind: "PendingClosed", runId, no: wait.no });
-  const to = { offset: draft.moment.offset, atMs };
+  const to = { offset, atMs };
   resolveWait(draft, runId, wait.stepId, { eventId, payload: record.payload, fromLookback: false, to });
   resume(draft, runId);
 }

@@ -75,15 +75,23 @@ export function overflowOf(draft: Draft, { event, routeKey, from }: Looking): Er
   return engineError("KeptEventsOverflowError", message);
 }
 
+interface Kept {
+  /** Time and place of the event. */
+  readonly atMs: number;
+  readonly offset: number;
+  /** Who may give it back. */
+  readonly mayComeBack: ReadonlySet<string>;
+}
+
 /** Keeps the event if somebody here may still wait for it; drops what nobody can wait for any more. */
 export function keepForLookback(
   draft: Draft,
   event: InboxRecordOf<"event">,
   routeKey: string,
-  { atMs, mayComeBack }: { readonly atMs: number; readonly mayComeBack: ReadonlySet<string> },
+  { atMs, offset, mayComeBack }: Kept,
 ): void {
   if (draft.get(subscriptionKey(routeKey, 0)) === null) return;
-  const heard = { name: event.name, offset: draft.moment.offset, eventId: event.id, atMs };
+  const heard = { name: event.name, offset, eventId: event.id, atMs };
   const needing = needingAt(draft, routeKey);
   trim(draft, routeKey, needing);
   const isNeeded = ({ listener, from }: Need): boolean =>
@@ -120,6 +128,7 @@ function trim(draft: Draft, routeKey: string, needs: readonly Need[]): void {
 
 function keep(draft: Draft, routeKey: string, offset: number, event: KeptEventRow): void {
   const kept = keptAt(draft, routeKey);
+  if (kept.some((other) => other.offset === offset)) return; // Read again by a late listener before it was offered.
   let bytes = kept.reduce((sum, other) => sum + other.bytes, event.payload.length);
   let count = 0;
   while (count < kept.length && (kept.length - count >= LIMITS.keptEventsMax || bytes > LIMITS.keptBytesMax)) {
@@ -145,30 +154,24 @@ export interface LateKey {
   readonly routeKey: string;
 }
 
-/**
- * What tells whether a past record was the first of its event here, or was dropped as a repeated send: its id with the key
- * that is asked for, if the record was known by it then; else with the others that it came by.
- */
-export function idKeysOfPast({ record }: PastEvent, key: LateKey, { partition, partitions }: Moment): IdKeysOfPast {
+/** By what a past record may have been known when it came: its id, alone and with each match value that it brought here. */
+export function idKeysOfPast({ record }: PastEvent, { partition, partitions }: Moment): readonly string[] {
   const { id, name, values } = record;
   const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
-  return {
-    asked: key.path === ID_PATH ? id : `${key.routeKey}|${id}`,
-    others: [id, ...here.map(([path, value]) => `${routeKeyOf(name, path, value)}|${id}`)],
-  };
+  return [id, ...here.map(([path, value]) => `${routeKeyOf(name, path, value)}|${id}`)];
 }
 
-interface IdKeysOfPast {
-  readonly asked: string;
-  readonly others: readonly string[];
-}
-
-function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
-  const { asked, others } = idKeysOfPast(past, key, draft.moment);
+/** A copy is new as a whole, a repeat or offer by each of its values; what is forgotten is not held against it. */
+function wasDropped(draft: Draft, past: PastEvent): boolean {
   const own = String(past.offset);
-  const first = draft.indexValue(idIndexKey(asked));
-  if (first !== null) return first !== own;
-  return others.some((idKey) => (draft.indexValue(idIndexKey(idKey)) ?? own) !== own);
+  const firsts = idKeysOfPast(past, draft.moment).flatMap((idKey) => draft.indexValue(idIndexKey(idKey)) ?? []);
+  if (past.record.origin === null) return firsts.some((first) => first !== own);
+  return firsts.length > 0 && !firsts.includes(own);
+}
+
+/** What it offers is here itself. */
+function isOwnOffer({ record: { origin } }: PastEvent, { partition }: Moment): boolean {
+  return origin?.as === "offer" && origin.source.partition === partition;
 }
 
 /** Is it an event of this key? */
@@ -181,7 +184,7 @@ export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly Ta
   const found: TakenEvent[] = [];
   for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
     const { id, payload } = past.record;
-    if (!isAtKey(past, key) || wasDropped(draft, past, key)) continue;
+    if (isOwnOffer(past, draft.moment) || !isAtKey(past, key) || wasDropped(draft, past)) continue;
     found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
   }
   return found;

@@ -219,6 +219,11 @@ export function timeOfEvent({ origin }: EventRecord, { nowMs }: Moment): number 
   return origin?.isStale === true ? origin.atMs : nowMs;
 }
 
+/** Its place in this log: an offer of what is in the very same log stands where that stands. */
+export function placeOfEvent({ origin }: EventRecord, { partition, offset }: Moment): number {
+  return origin?.as === "offer" && origin.source.partition === partition ? origin.offset : offset;
+}
+
 /**
  * The latest start of a run that counts as older than the event. Its place in the log tells that alone, unless it comes
  * late: then time does, for what a repeat may start as far as clocks of brokers agree.

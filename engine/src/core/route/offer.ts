@@ -33,7 +33,7 @@ export function offerPast(draft: Draft, news: News): void {
         ...record,
         values,
         version,
-        origin: { as: "offer", isStale: true, atMs, source },
+        origin: { as: "offer", isStale: true, atMs, offset: past.offset, source },
       }));
     }
   }

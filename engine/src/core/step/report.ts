@@ -160,10 +160,10 @@ function onWaitRequested(draft: Draft, runId: string, op: OpOf<"waitRequested">)
   const started = { kind: "waitStarted" as const, runId, functionId, atMs: nowMs, stepId };
   draft.effect({ kind: "RecordHistory", entry: { ...started, eventName: event, untilMs: deadlineMs } });
   const { path } = listenRouteOf(op);
-  const fromMs = beginningFor(draft.run(runId), op.since, draft.moment).atMs;
-  const common = { no, stepId, event, path, if: residualOf(op), fromMs, deadlineMs };
+  const from = beginningFor(draft.run(runId), op.since, draft.moment);
+  const common = { no, stepId, event, path, if: residualOf(op), fromMs: from.atMs, deadlineMs };
   if (value === null) {
-    const item = { kind: "wait" as const, ...common, dueAtMs: deadlineMs, routeKey: null };
+    const item = { kind: "wait" as const, ...common, fromOffset: from.offset, dueAtMs: deadlineMs, routeKey: null };
     return draft.emit({ kind: "PendingOpened", runId, item });
   }
   learnIfNew(draft, runId, op);
@@ -197,7 +197,8 @@ function waitHere(draft: Draft, runId: string, op: OpOf<"waitRequested">, common
     const { eventId, payload, offset, atMs } = kept;
     return resolveWait(draft, runId, op.stepId, { eventId, payload, fromLookback: true, to: { offset, atMs } });
   }
-  const item = { kind: "wait" as const, ...common, dueAtMs: deadlineMs, routeKey };
+  const fromOffset = looking.from.offset;
+  const item = { kind: "wait" as const, ...common, fromOffset, dueAtMs: deadlineMs, routeKey };
   draft.emit({ kind: "PendingOpened", runId, item });
 }
 
