@@ -44,6 +44,8 @@ export class Invocation {
   #unreported: StepOp[] = [];
   /** Failures travel with the outcome: the engine can act on them only then. Not with every worker. */
   #failures: StepOp[] = [];
+  /** Ends with the last report so far. */
+  #reported: Promise<void> = Promise.resolve();
   /** Steps that are the engine's now: asked for, or failed here and to be tried again when it says so. */
   readonly #handedOver: Set<string>;
 
@@ -247,7 +249,16 @@ export class Invocation {
     }
   }
 
-  async #report(outcome: StepReport["outcome"]): Promise<void> {
+  /**
+   * One report after the other: the log has results in the order in which the handler saw them, so that a race of steps
+   * that run side by side is decided the same way by whoever replays them.
+   */
+  #report(outcome: StepReport["outcome"]): Promise<void> {
+    this.#reported = this.#reported.then(() => this.#sayWhatIsDone(outcome));
+    return this.#reported;
+  }
+
+  async #sayWhatIsDone(outcome: StepReport["outcome"]): Promise<void> {
     const { runId, invocation } = this.#request;
     const ops = outcome === null ? this.#unreported : [...this.#unreported, ...this.#failures];
     this.#unreported = [];
