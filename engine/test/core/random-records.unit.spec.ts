@@ -201,7 +201,7 @@ const app = fc
   .record({
     version: fc.integer({ min: 1, max: 6 }),
     functions: configs,
-    anchors: fc.constant([]),
+    anchors: fc.constant<[string, string][]>([]),
     learned: fc.array(learned, { maxLength: 2 }),
     retired: fc.array(listened, { maxLength: 2 }),
   })

@@ -126,8 +126,8 @@ function number(draft: Draft, { config, news, settleMs }: Numbering): void {
 }
 
 /**
- * What former registrations route by and the new one does not: runs of theirs go on to listen, and partitions that still
- * have those start runs by them.
+ * What former registrations route by and the new one does not: runs of theirs go on to listen, and partitions that
+ * still have those start runs by them.
  */
 function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): ListenedPath[] {
   const keyOf = ({ event, path }: ListenedPath): string => `${event}\n${path}`;
@@ -160,7 +160,8 @@ function fullness({ apps }: Row<"functions">, { config, news }: Pick<Numbering, 
     return `with ${config.app}, events of one name are routed by paths of ${widest} bytes, the limit is ${limit}`;
   }
   if (bytes <= LIMITS.registryBytesMax) return null;
-  return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${LIMITS.registryBytesMax}`;
+  const limit = LIMITS.registryBytesMax;
+  return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${limit}`;
 }
 
 export function onRegistered(draft: Draft, { config, news, settleMs, source }: InboxRecordOf<"registered">): void {
