@@ -192,6 +192,43 @@ const isNamed =
   ({ id }: FunctionConfig): boolean =>
     functionId.endsWith(`/${id}`);
 
+/**
+ * In the order of their versions. Partition 0 numbers them: what it asks others to register is in its own inbox first.
+ * What others are told again, late, counts no more.
+ */
+function configsOf(
+  inbox: readonly Arrived[],
+  functionId: string,
+  before: number,
+): readonly Pick<RegisteredApp, "functions">[] {
+  const app = functionId.slice(0, functionId.indexOf("/"));
+  let version = 0;
+  return inbox.flatMap(({ offset, record }) => {
+    if (offset >= before || (record?.kind !== "registered" && record?.kind !== "register")) return [];
+    if (record.config.app !== app) return [];
+    if (record.kind === "register") return [record.config];
+    if (record.config.version <= version) return [];
+    version = record.config.version;
+    return [record.config];
+  });
+}
+
+/** Trigger-side path that places the function's runs: that of its first registration, whatever came later. */
+export function anchorIn(world: World, functionId: string): string {
+  const [first] = configsOf(world.inbox(0), functionId, Infinity).flatMap(({ functions }) =>
+    functions.filter(isNamed(functionId)),
+  );
+  if (first === undefined) throw new Error(`${functionId} was never registered`);
+  return anchorPathOf(first);
+}
+
+export type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
+
+const isNamed =
+  (functionId: string) =>
+  ({ id }: FunctionConfig): boolean =>
+    functionId.endsWith(`/${id}`);
+
 /** In the order of their versions. Partition 0 numbers them: what it asks others to register is in its own inbox first. */
 function configsOf(
   inbox: readonly Arrived[],
