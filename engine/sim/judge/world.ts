@@ -213,36 +213,6 @@ function configsOf(
   });
 }
 
-/** Trigger-side path that places the function's runs: that of its first registration, whatever came later. */
-export function anchorIn(world: World, functionId: string): string {
-  const [first] = configsOf(world.inbox(0), functionId, Infinity).flatMap(({ functions }) =>
-    functions.filter(isNamed(functionId)),
-  );
-  if (first === undefined) throw new Error(`${functionId} was never registered`);
-  return anchorPathOf(first);
-}
-
-export type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;
-
-const isNamed =
-  (functionId: string) =>
-  ({ id }: FunctionConfig): boolean =>
-    functionId.endsWith(`/${id}`);
-
-/** In the order of their versions. Partition 0 numbers them: what it asks others to register is in its own inbox first. */
-function configsOf(
-  inbox: readonly Arrived[],
-  functionId: string,
-  before: number,
-): readonly Pick<RegisteredApp, "functions">[] {
-  const app = functionId.slice(0, functionId.indexOf("/"));
-  return inbox.flatMap(({ offset, record }) => {
-    if (offset >= before) return [];
-    if (record?.kind !== "registered" && record?.kind !== "register") return [];
-    return record.config.app === app ? [record.config] : [];
-  });
-}
-
 export const ENDINGS: ReadonlySet<string> = new Set(["runCompleted", "runFailed", "runCancelled"]);
 
 export function endOf({ lines }: RunLines): Caused<HistoryEntry> | undefined {
