@@ -100,7 +100,8 @@ const startOf = (record: EventRecord, { anchor }: Candidate): string =>
   anchor === null ? record.id : pairOf(record, ...anchor);
 
 /**
- * What makes the event new here: its id with a value of this partition, or alone, where it has none here or places a run.
+ * What makes the event new here: its id with a value of this partition, or alone, where it has none here, or events of its
+ * name are routed by it, or it places a run.
  * What a sender wrote is new as a whole or not at all. Ids are forgotten in whole time buckets, so they are known a little
  * longer than the window.
  */
@@ -113,15 +114,18 @@ function freshKeys(
   const { partition, partitions } = model.where;
   const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
   const keys = new Set(here.map(([path, value]) => pairOf(record, path, value)));
-  if (keys.size === 0) keys.add(record.id);
+  const isById = model.routes.of(record.name).paths.includes(ID_PATH);
+  const isHere = values.some(([path, value]) => path === ID_PATH && partitionOf(value, partitions) === partition);
+  if (keys.size === 0 || (isById && isHere)) keys.add(record.id);
   for (const candidate of candidates) if (candidate.partition === partition) keys.add(startOf(record, candidate));
   const fresh = new Set([...keys].filter((key) => (model.ids.get(key) ?? 0) <= model.nowMs));
   const { origin } = record;
   if (origin === null && fresh.size < keys.size) return new Set();
   if (origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return new Set();
   if (fresh.size === 0) return fresh;
-  // Values of its id are as new as the rest: nobody knows an event by its id here and not by its other values.
-  for (const [path, value] of values) if (path === ID_PATH) fresh.add(pairOf(record, path, value));
+  // Where nobody goes by its id, that is as new as the rest.
+  const isNewById = fresh.has(record.id) || !keys.has(record.id);
+  for (const [path, value] of values) if (path === ID_PATH && isNewById) fresh.add(pairOf(record, path, value));
   const width = ID_BUCKET_MS[record.idFrom];
   const untilMs = (Math.floor(model.nowMs / width) + 1) * width + ID_WINDOW_MS[record.idFrom];
   for (const key of fresh) {

@@ -2,6 +2,7 @@
 import {
   anchorPathOf,
   ID_PATH,
+  ID_WINDOW_MS,
   LIMITS,
   matchValue,
   parsedJson,
@@ -166,6 +167,8 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
     // What this partition offers itself is here already.
     if (origin?.as === "offer" && origin.source.partition === model.where.partition) return [];
+    // Ids are known for a while only: what the home sent again after that was dropped as well.
+    if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return [];
     if (!wasNew({ model, firsts, record, offset })) return [];
     const countsAt = (): boolean => true;
     return [{ offset, rawMs, atMs: ownMs, id, name, body: parsedJson(payload), payload, values, countsAt }];

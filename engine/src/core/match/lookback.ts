@@ -7,6 +7,7 @@
 import {
   canonAt,
   ID_PATH,
+  ID_WINDOW_MS,
   LIMITS,
   partitionOf,
   PAST_MS_MAX,
@@ -161,8 +162,13 @@ export function idKeysOfPast({ record }: PastEvent, { partition, partitions }: M
   return [id, ...here.map(([path, value]) => `${routeKeyOf(name, path, value)}|${id}`)];
 }
 
-/** A copy is new as a whole, a repeat or offer by each of its values; what is forgotten is not held against it. */
+/**
+ * A copy is new as a whole, a repeat or offer by each of its values; what is forgotten is not held against it, but a repeat
+ * that came when its id might have been forgotten was dropped.
+ */
 function wasDropped(draft: Draft, past: PastEvent): boolean {
+  const { origin, idFrom } = past.record;
+  if (origin?.as === "repeat" && cameAtMs(draft, past) - origin.atMs > ID_WINDOW_MS[idFrom]) return true;
   const own = String(past.offset);
   const firsts = idKeysOfPast(past, draft.moment).flatMap((idKey) => draft.indexValue(idIndexKey(idKey)) ?? []);
   if (past.record.origin === null) return firsts.some((first) => first !== own);
@@ -195,8 +201,14 @@ function withId(event: unknown, id: string): unknown {
 }
 
 /** Stream time of a past event: of its first copy, where its sender did not write one here. */
-export function timeOf(draft: Draft, { rawMs, advancedSinceMs, record: { origin } }: PastEvent): number {
-  return origin?.isStale === true ? origin.atMs : rawMs + partitionRowOf(draft).advanceMs - advancedSinceMs;
+export function timeOf(draft: Draft, past: PastEvent): number {
+  const { origin } = past.record;
+  return origin?.isStale === true ? origin.atMs : cameAtMs(draft, past);
+}
+
+/** Stream time at this very record. */
+function cameAtMs(draft: Draft, { rawMs, advancedSinceMs }: PastEvent): number {
+  return rawMs + partitionRowOf(draft).advanceMs - advancedSinceMs;
 }
 
 /** Who has begun to listen late for something that cancels it. */
