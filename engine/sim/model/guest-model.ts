@@ -31,6 +31,8 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
   const known = model.guests.get(base);
   const isLate = isLateStart(record);
   const startedAtMs = event.atMs;
+  // What it begins to hear only now, though it was here before, it would have heard from its beginning on.
+  const sinceMs = isLate ? startedAtMs : known?.startedAtMs;
   const guest: Guest = known ?? {
     ...{ base, runId: null, trigger: event, fromOffset: isLate ? -1 : offset, heardAt: offset, startedAtMs },
     ...{ taken: new Set(), listens: new Map(), rules: [], waits: [] },
@@ -39,11 +41,11 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
   const added: GuestRule[] = [];
   for (const { listening, value, expiresAtMs } of here) {
     const hearing = (): Hearing =>
-      isLate ? lateHearing(model, startedAtMs - BROKER_SKEW_MS) : { sinceOffset: offset, past: [] };
+      sinceMs === undefined ? { sinceOffset: offset, past: [] } : lateHearing(model, sinceMs - BROKER_SKEW_MS);
     if (expiresAtMs === undefined) hearAt(guest.listens, keyOf(listening, value), hearing);
     else added.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
   }
-  const late = isLate ? added.filter((rule) => !hasRule(guest, rule)) : [];
+  const late = sinceMs !== undefined ? added.filter((rule) => !hasRule(guest, rule)) : [];
   guest.rules.push(...added);
   model.guests.set(base, guest);
   announce(model, candidate, record);

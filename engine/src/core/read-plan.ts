@@ -12,7 +12,7 @@ import {
   type StepReport,
 } from "@eddy/schemas";
 import { functionsOf, partitionRowOf } from "./draft.js";
-import { hasRule } from "./foreign/guest.js";
+import { hasRule, listensSinceMs } from "./foreign/guest.js";
 import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
@@ -178,11 +178,30 @@ function planEvent(plan: Plan, event: EventRecord): void {
   }
   for (const { base, declared } of guests) {
     plan.ending(guestKey(base));
+    planMoreOfGuest(plan, event, { base, declared });
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
   if (isLateStart(event))
     for (const run of [...candidates, ...guests]) if (planLateStart(plan, event, run)) endings = true;
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
+}
+
+/** What a guest that is here already begins to listen to is looked for in the past. */
+function planMoreOfGuest(
+  plan: Plan,
+  event: EventRecord,
+  { base, declared }: Pick<Candidate, "base" | "declared">,
+): void {
+  const guest = plan.row(guestKey(base));
+  if (guest == null || isLateStart(event)) return;
+  const sinceMs = listensSinceMs(guest, event, plan.moment) ?? plan.moment.nowMs;
+  for (const listen of declared) {
+    const { purpose, routeKey } = listen;
+    const isOpen = guest.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey);
+    if (purpose === "wait" && !isOpen) plan.pastAt(listen, beginningOf({ offset: -1, atMs: sinceMs }));
+    const isNew = listen.rules.some((rule) => !hasRule(guest, routeKey, rule));
+    if (purpose === "cancel" && isNew) plan.pastAt(listen, { offset: -1, atMs: sinceMs });
+  }
 }
 
 /** What comes late looks for what has happened since; runs that began since may end it. @returns whether runs may end. */

@@ -13,6 +13,7 @@ import {
   type Rule,
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
+import type { Moment } from "../inputs.js";
 import { givenFor, givenTooLarge } from "../match/condition.js";
 import { guestTooLarge } from "../run/state-size.js";
 import { beginningOf, guestListener, type Beginning } from "../match/listeners.js";
@@ -34,6 +35,7 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
   const cancels = declared.filter(({ purpose }) => purpose === "cancel");
   const rulesAt = new Map(cancels.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
   const before = draft.get(guestKey(base));
+  const lateSinceMs = listensSinceMs(before, event, draft.moment);
   if (before === null) {
     const fromOffset = isLate ? -1 : offset;
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
@@ -47,14 +49,24 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
     const tooLarge = rules.map((rule) => givenTooLarge(rule.if, rule.given)).find((error) => error !== null);
     const problem = tooLarge ?? listenFor(draft, base, { ...listen, rules }) ?? guestTooLarge(draft.guest(base));
     if (problem !== null) return endGuest(draft, draft.guest(base), { kind: "failed", error: problem });
-    if (!isLate) continue;
+    if (lateSinceMs === null) continue;
     if (listen.purpose === "wait") {
-      if (!wasListening) keepPast(draft, listen, beginningOf({ offset: -1, atMs: startedAtMs }));
+      if (!wasListening) keepPast(draft, listen, beginningOf({ offset: -1, atMs: lateSinceMs }));
       continue;
     }
     const added = rules.filter((rule) => !hasRule(before, listen.routeKey, rule));
-    if (added.length > 0 && wasCancelled(draft, base, listen, { rules: added, startedAtMs })) return;
+    if (added.length === 0) continue;
+    if (wasCancelled(draft, base, listen, { rules: added, startedAtMs: lateSinceMs })) return;
   }
+}
+
+/**
+ * From when on the past matters to what a guest begins to listen to by this copy of its trigger: a late one, or one that
+ * says more than what made it a guest. null: it begins with the copy.
+ */
+export function listensSinceMs(guest: Row<"guest"> | null, event: EventRecord, moment: Moment): number | null {
+  if (isLateStart(event)) return timeOfEvent(event, moment);
+  return guest?.startedAtMs ?? null;
 }
 
 /** Its partition hears of it before anything else that happens here. */
