@@ -5,7 +5,7 @@
 import type { Verdict } from "../model/verdict.js";
 import { scalarAt } from "../model/values.js";
 import type { Evidence } from "./evidence.js";
-import { endOf, ENDINGS, runsOf, type RunLines, type World } from "./world.js";
+import { anchorIn, endOf, ENDINGS, runsOf, type RunLines, type World } from "./world.js";
 
 interface PromiseCase {
   readonly evidence: Pick<Evidence, "partition" | "inbox" | "history" | "requests">;
@@ -103,6 +103,8 @@ function judgeAlive({ evidence, verdict }: PromiseCase, runs: readonly RunLines[
     const rule = config?.cancelOn[0];
     if (first?.body.kind !== "runStarted" || rule === undefined || rule.event !== first.body.eventName) continue;
     if (rule.timeout !== null || rule.match === null) continue;
+    // A run that a former configuration places elsewhere is cancelled by a word from there: a little later.
+    if (anchorIn(world, run.functionId) !== rule.match) continue;
     const value = scalarAt(world.triggerOf(run)?.body, rule.match);
     if (value === null || world.triggerOf(run)?.isOne !== true) continue;
     const key = `${run.functionId} ${rule.event} ${rule.match} ${typeof value} ${value}`;
