@@ -118,7 +118,8 @@ const app = (...functions: s.FunctionConfig[]): s.RegisteredApp => ({
   version: 1,
   digest: "d",
   functions,
-  anchors: [], learned: [],
+  anchors: [],
+  learned: [],
   retired: [],
 });
 
