@@ -44,7 +44,7 @@ export const ROOMS: readonly Room[] = [
   { at: `${C}index.ts`, imports: [C] },
 
   { at: "sdk/src/", imports: ["schemas/", C], except: [SDK_TESTING], packages: true, node: true },
-  // The one part of the SDK that brings an engine along (ADR 0017): for tests alone.
+  // The one part of the SDK that brings an engine along (ADR 0018): for tests alone.
   {
     at: SDK_TESTING,
     imports: ["schemas/", C, "sdk/src/", `${E}testing/`],
