@@ -2,7 +2,7 @@
  * An event has reached one of its partitions: repeat it to the others, cancel the runs that are older than it, resolve
  * waits, keep it for waits that may still come, start runs; in this order (DESIGN.md section 7).
  */
-import { ID_WINDOW_MS } from "@eddy/schemas";
+import { ID_WINDOW_MS, partitionsOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
@@ -16,6 +16,7 @@ import {
 } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
+import { routeOf } from "../route/functions.js";
 import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
 import { idIndexKey, runKey } from "../state/keys.js";
@@ -76,11 +77,14 @@ export function onEvent(draft: Draft, record: EventRecord): void {
 }
 
 /** The sender may have died between its copies, or have known fewer routes. */
-function repeat(draft: Draft, record: EventRecord, { others, values }: EventPlan): void {
-  const { version } = draft.functions();
+function repeat(draft: Draft, record: EventRecord, { values }: EventPlan): void {
+  const functions = draft.functions();
+  const { version } = functions;
+  const { partition, partitions } = draft.moment;
   const isStale = record.version < version;
   const { nowMs, offset } = draft.moment;
-  for (const to of others) {
+  for (const to of partitionsOf(values, routeOf(functions, record.name), partitions)) {
+    if (to === partition) continue;
     draft.append(to, (source) => ({
       ...record,
       values: values.map(([path, value]) => [path, value]),

@@ -13,7 +13,6 @@ import {
   matchValue,
   matchValuesOf,
   partitionOf,
-  partitionsOf,
   residualOf,
   routeKeyOf,
   runBaseOf,
@@ -80,8 +79,6 @@ export interface EventPlan {
   readonly candidates: readonly Candidate[];
   /** Runs of other partitions that listen here; in the same order. */
   readonly guests: readonly (Candidate & { readonly partition: number })[];
-  /** Partitions that must have a copy, but for this one. */
-  readonly others: readonly number[];
 }
 
 interface Memo {
@@ -122,9 +119,6 @@ function makePlan(event: EventRecord, functions: Row<"functions">, moment: Momen
     idKeys: idKeysOf(event.id, keys, candidates),
     candidates,
     guests,
-    others: isOffer
-      ? []
-      : partitionsOf(values, routeOf(functions, event.name), partitions).filter((p) => p !== partition),
   };
 }
 
