@@ -104,6 +104,8 @@ const schema = z
   }));
 
 export type KafkaEngineConfig = Readonly<z.infer<typeof schema>>;
+/** What may be given, for those who describe it: the Helm chart's values. */
+export const KAFKA_CONFIG_FIELDS = schema.in.shape;
 
 /** Not on the command line: other users of the machine can see that. */
 const NESTED_PATHS = [
