@@ -10,7 +10,6 @@ import {
   ID_PATH,
   ID_WINDOW_MS,
   matchValue,
-  matchValuesOf,
   namesEvent,
   parsedJson,
   partitionOf,
@@ -27,7 +26,7 @@ import { answerResolved, answerCancelled, isOpenFor, welcome } from "./guest-mod
 import { conditionHolds, keyOf, listeningOf, matches, pairOf, valueOf, givenOf, type Listening } from "./listening.js";
 import type { PartitionModel } from "./partition-model.js";
 import type { ModelEvent, ModelRun, Rule } from "./run.js";
-import { anchorOf } from "./registration-model.js";
+import { anchorOf, valuesOf } from "./registration-model.js";
 import { earlierHit, giveEvent, introduction, lateHearing } from "./wait-model.js";
 
 type EventRecord = InboxRecordOf<"event">;
@@ -57,7 +56,7 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   const body = parsedJson(record.payload);
   const values = valuesOf(model, record, body);
   const candidates = record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values);
-  const fresh = freshKeys(model, record, values, candidates);
+  const { fresh, firstAt } = freshKeys(model, record, values, candidates);
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
   // What the partition offers itself stands where it stood.
@@ -82,17 +81,10 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
     if (isHere && fresh.has(startOf(record, candidate)) && model.runOf(base) === undefined) {
       start(model, candidate, event, record);
     }
-    if (!isHere) welcome(model, { candidate, declared: declaredBy(model, candidate, event), event, record });
+    if (isHere) continue;
+    const began = firstAt === null ? event : { ...event, atMs: record.origin?.atMs ?? event.atMs };
+    welcome(model, { candidate, declared: declaredBy(model, candidate, began), event: began, record, firstAt });
   }
-}
-
-/** A sender that does not know all registrations may have left out values; an offer has but the new ones. */
-function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): MatchValues {
-  if (record.origin?.as === "offer") return record.values;
-  const all = new Map(record.values.map(([path, value]) => [path, value]));
-  const own = matchValuesOf({ ...(body as object), id: record.id }, model.routes.of(record.name));
-  for (const [path, value] of own) if (!all.has(path)) all.set(path, value);
-  return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** What places the run: a start is known by it. */
@@ -110,7 +102,7 @@ function freshKeys(
   record: EventRecord,
   values: MatchValues,
   candidates: readonly Candidate[],
-): ReadonlySet<string> {
+): { readonly fresh: ReadonlySet<string>; readonly firstAt: number | null } {
   const { partition, partitions } = model.where;
   const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
   const keys = new Set(here.map(([path, value]) => pairOf(record, path, value)));
@@ -120,9 +112,11 @@ function freshKeys(
   for (const candidate of candidates) if (candidate.partition === partition) keys.add(startOf(record, candidate));
   const fresh = new Set([...keys].filter((key) => (model.ids.get(key) ?? 0) <= model.nowMs));
   const { origin } = record;
-  if (origin === null && fresh.size < keys.size) return new Set();
-  if (origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return new Set();
-  if (fresh.size === 0) return fresh;
+  const places = [...keys].flatMap((key) => (fresh.has(key) ? [] : (model.firstAt.get(key) ?? [])));
+  const firstAt = places.length === 0 ? null : Math.min(...places);
+  const isLate = origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom];
+  if (isLate || (origin === null && fresh.size < keys.size)) fresh.clear();
+  if (fresh.size === 0) return { fresh, firstAt };
   // Where nobody goes by its id, that is as new as the rest.
   const isNewById = fresh.has(record.id) || !keys.has(record.id);
   for (const [path, value] of values) if (path === ID_PATH && isNewById) fresh.add(pairOf(record, path, value));
@@ -132,7 +126,7 @@ function freshKeys(
     model.ids.set(key, untilMs);
     model.firstAt.set(key, model.offset);
   }
-  return fresh;
+  return { fresh, firstAt };
 }
 
 /** The home sends the others what they may lack, by the routes known to it. */

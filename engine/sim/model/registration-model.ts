@@ -5,6 +5,7 @@ import {
   ID_WINDOW_MS,
   LIMITS,
   matchValue,
+  matchValuesOf,
   parsedJson,
   partitionOf,
   PAST_MS_MAX,
@@ -13,6 +14,7 @@ import {
   type InboxRecordOf,
   type LearnedWait,
   type ListenedPath,
+  type MatchValues,
   type RegisteredApp,
 } from "@eddy/schemas";
 import { listeningOf, pairOf, valueOf } from "./listening.js";
@@ -150,6 +152,15 @@ function offerPast(model: PartitionModel, news: News): void {
   }
 }
 
+/** A sender that does not know all registrations may have left out values; an offer has but the new ones. */
+export function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): MatchValues {
+  if (record.origin?.as === "offer") return record.values;
+  const all = new Map(record.values.map(([path, value]) => [path, value]));
+  const own = matchValuesOf({ ...(body as object), id: record.id }, model.routes.of(record.name));
+  for (const [path, value] of own) if (!all.has(path)) all.set(path, value);
+  return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** Records of this inbox that a partition may read again, back to the last one that was appended before that. */
 export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[] {
   const fromMs = Math.max(sinceMs - model.advanceMs, model.rawMs - PAST_MS_MAX);
@@ -169,9 +180,11 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     if (origin?.as === "offer" && origin.source.partition === model.where.partition) return [];
     // Ids are known for a while only: what the home sent again after that was dropped as well.
     if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return [];
-    if (!wasNew({ model, firsts, record, offset })) return [];
-    const countsAt = (): boolean => true;
-    return [{ offset, rawMs, atMs: ownMs, id, name, body: parsedJson(payload), payload, values, countsAt }];
+    const body = parsedJson(payload);
+    const all = valuesOf(model, record, body);
+    const countsAt = (path: string, value: string): boolean =>
+      wasNewAt({ model, firsts, record, values: all, offset }, path, value);
+    return [{ offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt }];
   });
 }
 
@@ -180,16 +193,22 @@ interface PastRecord {
   /** Where each event was new, as far as it is known. */
   readonly firsts: ReadonlyMap<string, number>;
   readonly record: EventRecord;
+  /** With those that its sender left out. */
+  readonly values: MatchValues;
   readonly offset: number;
 }
 
 /** What a sender wrote is new as a whole, anything else by each value; what is forgotten is not held against it. */
-function wasNew({ model, firsts, record, offset }: PastRecord): boolean {
+function wasNewAt({ model, firsts, record, values, offset }: PastRecord, path: string, value: string): boolean {
   const { partition, partitions } = model.where;
-  const here = record.values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
+  const asked = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value)) ?? Infinity;
+  if (asked < offset) return false;
+  const here = values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
   const keys = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))];
   const known = keys.flatMap((key) => firsts.get(key) ?? []);
-  return record.origin === null ? known.every((at) => at === offset) : known.length === 0 || known.includes(offset);
+  const isKnownEarlier = known.some((at) => at < offset);
+  if (record.origin === null) return !isKnownEarlier;
+  return asked === offset || !isKnownEarlier || known.includes(offset);
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

@@ -9,9 +9,7 @@ import {
   ID_PATH,
   ID_WINDOW_MS,
   LIMITS,
-  partitionOf,
   PAST_MS_MAX,
-  routeKeyOf,
   type ErrorShape,
   type InboxRecordOf,
   type KeptEventRow,
@@ -31,6 +29,7 @@ import {
   type Heard,
   type LiveListener,
 } from "./listeners.js";
+import { eventPlanOf } from "../route/event-plan.js";
 import { eventOf } from "./payload.js";
 
 export interface TakenEvent extends Heard {
@@ -155,24 +154,38 @@ export interface LateKey {
   readonly routeKey: string;
 }
 
-/** By what a past record may have been known when it came: its id, alone and with each match value that it brought here. */
-export function idKeysOfPast({ record }: PastEvent, { partition, partitions }: Moment): readonly string[] {
-  const { id, name, values } = record;
-  const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
-  return [id, ...here.map(([path, value]) => `${routeKeyOf(name, path, value)}|${id}`)];
+/**
+ * By what a past record may have been known when it came: its id, alone and with each match value that it has here, told
+ * by its sender or completed here. The first is that of the key it is asked for.
+ */
+export function idKeysOfPast(
+  { record }: PastEvent,
+  { path, routeKey }: LateKey,
+  functions: Row<"functions">,
+  moment: Moment,
+): readonly string[] {
+  const { id } = record;
+  const { keys } = eventPlanOf(record, functions, moment);
+  const asked = path === ID_PATH ? id : `${routeKey}|${id}`;
+  return [...new Set([asked, id, ...keys.map(({ idKey }) => idKey)])];
 }
 
 /**
  * A copy is new as a whole, a repeat or offer by each of its values; what is forgotten is not held against it, but a repeat
  * that came when its id might have been forgotten was dropped.
  */
-function wasDropped(draft: Draft, past: PastEvent): boolean {
+function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
   const { origin, idFrom } = past.record;
   if (origin?.as === "repeat" && cameAtMs(draft, past) - origin.atMs > ID_WINDOW_MS[idFrom]) return true;
-  const own = String(past.offset);
-  const firsts = idKeysOfPast(past, draft.moment).flatMap((idKey) => draft.indexValue(idIndexKey(idKey)) ?? []);
-  if (past.record.origin === null) return firsts.some((first) => first !== own);
-  return firsts.length > 0 && !firsts.includes(own);
+  const [asked = null, ...others] = idKeysOfPast(past, key, draft.functions(), draft.moment).map((idKey) => {
+    const first = draft.indexValue(idIndexKey(idKey));
+    return first === null ? null : Number(first);
+  });
+  const isEarlier = (first: number | null): boolean => first !== null && first < past.offset;
+  if (isEarlier(asked)) return true;
+  if (origin === null) return others.some(isEarlier);
+  // Where it was not known by the key that it is asked for, it is as new as its other values were.
+  return asked !== past.offset && others.some(isEarlier) && !others.includes(past.offset);
 }
 
 /** What it offers is here itself. */
@@ -190,7 +203,7 @@ export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly Ta
   const found: TakenEvent[] = [];
   for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
     const { id, payload } = past.record;
-    if (isOwnOffer(past, draft.moment) || !isAtKey(past, key) || wasDropped(draft, past)) continue;
+    if (isOwnOffer(past, draft.moment) || !isAtKey(past, key) || wasDropped(draft, past, key)) continue;
     found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
   }
   return found;
