@@ -17,12 +17,11 @@ import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
 import { idKeysOfPast, isAtKey, pastRange, type LateKey } from "./match/lookback.js";
-import { eventPlanOf, firstPlaceOf, isLateStart, timeOfEvent, type Candidate, type EventRecord } from "./route/event-plan.js";
+import { eventPlanOf, isLateStart, timeOfEvent, type Candidate, type EventRecord } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
-import { carriedApart } from "./run/dispatch.js";
-import { isInFlight, listensAt } from "./run/lifecycle.js";
-import { mayOutgrow } from "./run/state-size.js";
+import { listensAt } from "./run/lifecycle.js";
+import { stateBytes, takenBytes } from "./run/state-size.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
@@ -32,7 +31,6 @@ import {
   keptEventKey,
   markKey,
   PARTITION_KEY,
-  resultKey,
   runKey,
   subscriptionKey,
   type RowKey,
@@ -40,7 +38,7 @@ import {
 } from "./state/keys.js";
 import { idBucketAt } from "./state/partition-appliers.js";
 import type { PastRange, ReadRequest, Row, RowView } from "./state/view.js";
-import { asCause, dueSweep, sweepRange, sweptAtOnce } from "./step/lease.js";
+import { asCause, dueSweep, sweepRange } from "./step/lease.js";
 
 export function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
   const plan = new Plan(view, moment);
@@ -64,7 +62,8 @@ function planInput(plan: Plan, input: Input): void {
       for (const { runId } of input.running) plan.row(runKey(runId));
       return;
     case "declined":
-      return planDeclined(plan, input);
+      plan.row(runKey(input.runId));
+      return;
     case "cancel":
       return plan.ending(runKey(input.runId));
     case "listen":
@@ -72,8 +71,7 @@ function planInput(plan: Plan, input: Input): void {
     case "unlisten":
       return plan.ending(guestKey(input.base));
     case "answer":
-      plan.ending(runKey(input.base));
-      return plan.goingOn(plan.row(runKey(input.base)));
+      return plan.ending(runKey(input.base));
     case "announced":
       if (input.event !== null) planEvent(plan, announcedEvent(input, input.event));
       plan.row(runKey(input.base));
@@ -105,9 +103,8 @@ class Plan {
   row<K extends RowKind>(key: RowKey<K>): Row<K> | null | undefined {
     return this.#loaded({ kind: "row", key }) ? this.view.get(key) : undefined;
   }
-  /** @returns whether it is loaded. */
-  index(key: string): boolean {
-    return this.#loaded({ kind: "index", key });
+  index(key: string): void {
+    this.#loaded({ kind: "index", key });
   }
   scan(range: Extract<ReadRequest, { kind: "scan" }>["range"]): readonly (readonly [string, string])[] {
     return this.#loaded({ kind: "scan", range }) ? this.view.scanIndex(range) : [];
@@ -155,15 +152,6 @@ class Plan {
     }
   }
 
-  /** What a request of the run carries beside its row. @param isWhole it leaves nothing out. */
-  dispatching(run: Row<"run">, isWhole: boolean): void {
-    for (const { no } of carriedApart(run, isWhole)) this.row(resultKey(run.runId, no));
-  }
-  /** Something may be settled: the run goes on, unless an invocation is out. */
-  goingOn(run: Row<"run"> | null | undefined): void {
-    if (run != null && !isInFlight(run)) this.dispatching(run, false);
-  }
-
   /** What a wait may find that came before it. */
   lookingBack(routeKey: string, from: Beginning): void {
     const head = this.row(subscriptionKey(routeKey, 0));
@@ -175,9 +163,7 @@ class Plan {
 
 function planEvent(plan: Plan, event: EventRecord): void {
   const { keys, idKeys, candidates, guests } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
-  let isKnown = true;
-  for (const idKey of idKeys) if (!plan.index(idIndexKey(idKey))) isKnown = false;
-  const firstAt = isKnown ? firstPlaceOf(plan.view, { idKeys }) : null;
+  for (const idKey of idKeys) plan.index(idIndexKey(idKey));
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   const lastChunk = chunk + Math.ceil(idKeys.length / LIMITS.idsPerChunkMax);
   for (let at = chunk; at <= lastChunk; at++) plan.row(idsKey(event.idFrom, bucket, at));
@@ -193,7 +179,7 @@ function planEvent(plan: Plan, event: EventRecord): void {
   }
   for (const { base, declared } of guests) {
     plan.ending(guestKey(base));
-    planMoreOfGuest(plan, event, { base, declared }, firstAt);
+    planMoreOfGuest(plan, event, { base, declared });
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
   if (isLateStart(event))
@@ -201,20 +187,18 @@ function planEvent(plan: Plan, event: EventRecord): void {
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
 }
 
-/** What a guest begins to listen to after its trigger's first copy is looked for in the past. */
+/** What a guest that is here already begins to listen to is looked for in the past. */
 function planMoreOfGuest(
   plan: Plan,
   event: EventRecord,
   { base, declared }: Pick<Candidate, "base" | "declared">,
-  firstAt: number | null,
 ): void {
   const guest = plan.row(guestKey(base));
-  if (guest === undefined || isLateStart(event)) return;
-  const sinceMs = listensSinceMs(guest, event, plan.moment, firstAt);
-  if (sinceMs === null) return;
+  if (guest == null || isLateStart(event)) return;
+  const sinceMs = listensSinceMs(guest, event, plan.moment) ?? plan.moment.nowMs;
   for (const listen of declared) {
     const { purpose, routeKey } = listen;
-    const isOpen = guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
+    const isOpen = guest.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey);
     if (purpose === "wait" && !isOpen) plan.pastAt(listen, beginningOf({ offset: -1, atMs: sinceMs }));
     const isNew = listen.rules.some((rule) => !hasRule(guest, routeKey, rule));
     if (purpose === "cancel" && isNew) plan.pastAt(listen, { offset: -1, atMs: sinceMs });
@@ -246,17 +230,16 @@ function planListeners(plan: Plan, event: EventRecord, routeKey: string): boolea
       if (purpose === "cancel") endings = true;
       const key = listenerKey(base, plan.moment);
       const listener = plan.row<"run" | "guest">(key);
-      const run = listener != null && "memo" in listener ? listener : null;
-      if (endings || (run !== null && mayOutgrow(run, event))) plan.ending(key);
-      if (purpose === "wait") plan.goingOn(run);
+      const grows = listener != null && "memo" in listener && mayGrowTooLarge(listener, event);
+      if (endings || grows) plan.ending(key);
     }
   }
   return endings;
 }
 
-function planDeclined(plan: Plan, { runId, invocation }: InboxRecordOf<"declined">): void {
-  const run = plan.row(runKey(runId));
-  if (run?.runId === runId && run.invocation.no === invocation && isInFlight(run)) plan.dispatching(run, true);
+/** Then the event ends the run. */
+function mayGrowTooLarge(run: Row<"run">, event: EventRecord): boolean {
+  return stateBytes(run) + takenBytes(event) > LIMITS.runStateBytesMax;
 }
 
 function planReport(plan: Plan, report: StepReport): void {
@@ -264,9 +247,6 @@ function planReport(plan: Plan, report: StepReport): void {
   const run = plan.row(runKey(report.runId));
   if (run == null) return;
   const { moment } = plan;
-  const { outcome, invocation } = report;
-  const goesOn = outcome?.kind === "suspended" || outcome?.kind === "yielded";
-  if (goesOn && run.runId === report.runId && run.invocation.no === invocation) plan.dispatching(run, false);
   for (const op of report.ops) {
     if (op.kind !== "waitRequested" || op.value === null) continue;
     if (partitionOf(op.value, moment.partitions) !== moment.partition) continue;
@@ -324,19 +304,13 @@ function newsOf({ view, moment }: Plan, record: InboxRecordOf<"register" | "lear
 function planTimer(plan: Plan, { target, dueAtMs }: Timer): void {
   switch (target.kind) {
     case "pending":
-      return plan.goingOn(plan.row(runKey(target.runId)));
-    case "lease": {
-      const run = plan.row(runKey(target.runId));
-      if (run?.runId === target.runId) plan.dispatching(run, true);
+    case "lease":
+      plan.row(runKey(target.runId));
       return;
-    }
     case "sweep": {
       const sweep = dueSweep(plan.row(deliveryKey(target.app)), dueAtMs);
       if (sweep === undefined) return;
-      const expired = plan.scan(sweepRange(target.app, asCause(sweep.mark)));
-      const runs = expired.map(([, runId]) => plan.row(runKey(runId)));
-      if (runs.includes(undefined)) return;
-      for (const run of sweptAtOnce(runs.filter((row) => row != null))) plan.dispatching(run, true);
+      for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
       return;
     }
     case "guest":
