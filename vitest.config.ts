@@ -31,6 +31,10 @@ export default defineConfig({
     // Examples print what they do; it is of interest where a test fails.
     silent: "passed-only",
     sequence: { sequencer: WaitingFirst },
+    // All cores; and what files import is loaded once in each process, which halves the time of small files. So a file
+    // leaves nothing behind: fake timers, spies and environment variables are put back by whoever changed them.
+    maxWorkers: "100%",
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -1,15 +1,23 @@
 // `npm test`: installs, builds and tests, from a clean clone on. `npm run verify` adds format and lint (--static).
 // Writes .cache/test/totals.txt ("N passed, N failed"), which .ci/run ends with.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { build, install, nodeProblem } from "./lib/install.mjs";
-import { heading, run, seconds } from "./lib/run.mjs";
+import { install, nodeProblem } from "./lib/install.mjs";
+import { heading, run, runAside, seconds } from "./lib/run.mjs";
 import { SUITES } from "./lib/suites.mjs";
 import { checkTotals, ownTotals, vitestTotals } from "./lib/totals.mjs";
 
 const root = join(import.meta.dirname, "..");
 const reports = join(root, ".cache/test");
 
+/**
+ * Tests of one process run on the sources, so a build error fails the run but does not hide what the tests say.
+ * @type {Suite}
+ */
+const BUILD = { name: "build", command: ["node_modules/typescript/bin/tsc", "-b"], report: "none", aside: true };
+
+/** @typedef {import("./lib/suites.mjs").Suite} Suite */
 /** @typedef {{ name: string, totals: import("./lib/totals.mjs").Totals, took: string }} Result */
 
 /** @param {readonly string[]} args */
@@ -21,19 +29,16 @@ function readArguments(args) {
 }
 
 /**
- * @param {import("./lib/suites.mjs").Suite} suite
+ * @param {Suite} suite
  * @returns {Promise<Result>}
  */
 async function runSuite(suite) {
-  heading(suite.name);
   const since = Date.now();
   const file = join(reports, `${suite.name.replaceAll(" ", "-")}.json`);
   const notesFile = `${file}.notes`;
   const extra = suite.report === "vitest" ? ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`] : [];
-  const code = await run(process.execPath, [...suite.command, ...extra], {
-    cwd: root,
-    env: { ...process.env, EDDY_TEST_REPORT: file, EDDY_TEST_NOTES: notesFile },
-  });
+  const env = { ...process.env, EDDY_TEST_REPORT: file, EDDY_TEST_NOTES: notesFile };
+  const code = await runCommand(suite, [...suite.command, ...extra], { cwd: root, env });
   const totals =
     suite.report === "vitest"
       ? vitestTotals(readReport(file), code)
@@ -42,6 +47,58 @@ async function runSuite(suite) {
         : checkTotals(code);
   const notes = [...totals.notes, ...readNotes(notesFile)];
   return { name: suite.name, totals: { ...totals, notes }, took: seconds(since) };
+}
+
+/**
+ * @param {Suite} suite
+ * @param {readonly string[]} args
+ * @param {{ cwd: string, env: NodeJS.ProcessEnv }} options
+ * @returns {Promise<number>} its exit code
+ */
+async function runCommand(suite, args, options) {
+  if (suite.aside !== true) {
+    heading(suite.name);
+    return run(process.execPath, args, options);
+  }
+  const { code, output } = await runAside(process.execPath, args, options);
+  heading(suite.name);
+  process.stdout.write(output);
+  return code;
+}
+
+/**
+ * Runs suites that may run beside each other.
+ * @param {readonly Suite[]} suites
+ * @returns {Promise<Result[]>} in the order of the suites
+ */
+async function runAtOnce(suites) {
+  /** @type {Result[]} */
+  const results = [];
+  let next = 0;
+  const lane = async () => {
+    for (let i = next++; i < suites.length; i = next++) {
+      const suite = suites[i];
+      if (suite !== undefined) results[i] = await runSuite(suite);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  return results;
+}
+
+/**
+ * @param {readonly Suite[]} suites
+ * @returns {Promise<Result[]>}
+ */
+async function runAll(suites) {
+  /** @type {Result[]} */
+  const results = [];
+  for (let i = 0; i < suites.length;) {
+    const alone = suites.findIndex((suite, j) => j >= i && suite.aside !== true);
+    const end = alone === i ? i + 1 : alone === -1 ? suites.length : alone;
+    results.push(...(await runAtOnce(suites.slice(i, end))));
+    i = end;
+  }
+  return results;
 }
 
 /**
@@ -86,25 +143,13 @@ async function main() {
   rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports, { recursive: true });
   const since = Date.now();
-  /** @type {Result[]} */
-  const results = [];
-  /** @param {string} name @param {boolean} ok */
-  const add = (name, ok) => results.push({ name, totals: checkTotals(ok ? 0 : 1), took: seconds(since) });
-
   const problem = nodeProblem();
   if (problem !== null) console.error(problem);
   if (problem !== null || !(await install(root))) {
-    add("install", false);
-    summarise(results);
+    summarise([{ name: "install", totals: checkTotals(1), took: seconds(since) }]);
     return;
   }
-  // Tests run on the sources, so a build error fails the run but does not hide what the tests say.
-  add("build", await build(root));
-  for (const suite of SUITES) {
-    if (suite.staticOnly === true && !withStatic) continue;
-    results.push(await runSuite(suite));
-  }
-  summarise(results);
+  summarise(await runAll([BUILD, ...SUITES].filter(({ staticOnly }) => staticOnly !== true || withStatic)));
 }
 
 await main();

@@ -19,10 +19,42 @@ export function run(command, args, options) {
       console.error(`cannot start ${command}: ${error.message}`);
       resolve(127);
     });
-    child.once("exit", (code, signal) => {
-      resolve(code ?? (signal === "SIGKILL" ? 137 : 143));
-    });
+    child.once("exit", (code, signal) => resolve(exitCode(code, signal)));
   });
+}
+
+/**
+ * Runs a command beside others: what it prints is kept until it has ended, so that it stands together.
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv }} options
+ * @returns {Promise<{ code: number, output: string }>} the exit code as `run` gives it
+ */
+export function runAside(command, args, options) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    /** @type {Buffer[]} */
+    const chunks = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => chunks.push(chunk));
+    const end = (/** @type {number} */ code) => resolve({ code, output: Buffer.concat(chunks).toString() });
+    child.once("error", (error) => {
+      chunks.push(Buffer.from(`cannot start ${command}: ${error.message}\n`));
+      end(127);
+    });
+    child.once("close", (code, signal) => end(exitCode(code, signal)));
+  });
+}
+
+/**
+ * @param {number | null} code
+ * @param {NodeJS.Signals | null} signal
+ */
+function exitCode(code, signal) {
+  return code ?? (signal === "SIGKILL" ? 137 : 143);
 }
 
 /** @param {string} text */

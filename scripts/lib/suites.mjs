@@ -7,25 +7,35 @@
  * @property {string} name
  * @property {readonly string[]} command arguments for Node
  * @property {"vitest" | "own" | "none"} report how it counts
+ * @property {boolean} [aside] waits for nothing and nothing waits for it: runs beside its neighbours in the list that
+ *   are so too, one for each core; what it prints is shown when it has ended
  * @property {boolean} [staticOnly] runs with --static alone: `npm run verify`, and .ci/run
  */
 
 /** @type {readonly Suite[]} */
 export const SUITES = [
-  { name: "types", command: ["node_modules/typescript/bin/tsc", "-p", "tsconfig.check.json"], report: "none" },
-  { name: "tidy", command: ["--import", "tsx", "scripts/tidy/main.ts"], report: "none" },
+  // The longest first.
+  { name: "lint", command: ["node_modules/eslint/bin/eslint.js", "."], report: "none", aside: true, staticOnly: true },
   {
-    name: "generated files",
-    command: ["node_modules/tsx/dist/cli.mjs", "--tsconfig", "tsconfig.check.json", "scripts/gen/main.ts", "--check"],
+    name: "types",
+    command: ["node_modules/typescript/bin/tsc", "-p", "tsconfig.check.json"],
     report: "none",
+    aside: true,
   },
   {
     name: "format",
     command: ["node_modules/prettier/bin/prettier.cjs", "--check", "--log-level=warn", "."],
     report: "none",
+    aside: true,
     staticOnly: true,
   },
-  { name: "lint", command: ["node_modules/eslint/bin/eslint.js", "."], report: "none", staticOnly: true },
+  { name: "tidy", command: ["--import", "tsx", "scripts/tidy/main.ts"], report: "none", aside: true },
+  {
+    name: "generated files",
+    command: ["node_modules/tsx/dist/cli.mjs", "--tsconfig", "tsconfig.check.json", "scripts/gen/main.ts", "--check"],
+    report: "none",
+    aside: true,
+  },
   {
     name: "tests",
     command: ["node_modules/vitest/vitest.mjs", "run", "--exclude", "**/*.e2e.spec.ts"],

@@ -34,12 +34,13 @@ interface Suite {
   readonly code: string;
   readonly report: "vitest" | "own" | "none";
   readonly staticOnly?: boolean;
+  readonly aside?: boolean;
 }
 
 function run(suites: readonly Suite[], ...args: readonly string[]) {
-  const list = suites.map(({ name, report, staticOnly, code }, i) => {
+  const list = suites.map(({ code, ...suite }, i) => {
     write(`suite-${i}.mjs`, code);
-    return { name, command: [`suite-${i}.mjs`], report, ...(staticOnly === undefined ? {} : { staticOnly }) };
+    return { ...suite, command: [`suite-${i}.mjs`] };
   });
   write("scripts/lib/suites.mjs", `export const SUITES = ${JSON.stringify(list)};`);
   const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/test.mjs", ...args], {
@@ -112,6 +113,29 @@ describe("npm test", () => {
       "6 passed, 0 failed",
       "7 passed, 0 failed",
     ]);
+  });
+
+  it("shows what suites print that run beside each other one after the other; others wait for them", () => {
+    const prints = (name: string): Suite => {
+      const code = `import { writeFileSync } from "node:fs";
+        for (let i = 0; i < 1_000; i += 1) console.log("${name} " + i);
+        writeFileSync("${name}.txt", "");`;
+      return { ...suite(code, "none"), name, aside: true };
+    };
+    const code = `import { existsSync } from "node:fs";
+      process.exit(existsSync("a.txt") && existsSync("b.txt") ? 0 : 1);`;
+    const { output, last } = run([prints("a"), prints("b"), suite(code, "none"), prints("c")]);
+    expect(last).toBe("5 passed, 0 failed");
+    const shown = output.split("\n").flatMap((line) => /^([abc]) \d+$/.exec(line)?.[1] ?? []);
+    expect(shown).toHaveLength(3_000);
+    expect(shown.filter((name, i) => name !== shown[i - 1])).toHaveLength(3);
+    expect(output).toMatch(/\nbuild .*\na .*\nb .*\na suite .*\nc /);
+  });
+
+  it("shows what a suite beside others printed when it fails", () => {
+    const failing = { ...suite('console.error("line 7"); process.exit(1)', "none"), aside: true };
+    const { output, last } = run([failing]);
+    expect([last, output.includes("line 7")]).toEqual(["1 passed, 1 failed", true]);
   });
 
   it("refuses what it does not know", () => {
