@@ -28,7 +28,7 @@ interface Waited {
 
 export function judgeWaits(world: World, verdict: Verdict): void {
   for (const run of world.runs) {
-    const taken = takenBy(run);
+    const kept = takenBy(run);
     for (const [i, { cause, body }] of run.lines.entries()) {
       if (body.kind !== "waitTimedOut" && body.kind !== "waitResolved") continue;
       const waited = waitedFor(world, run, body.stepId, i);
@@ -41,6 +41,7 @@ export function judgeWaits(world: World, verdict: Verdict): void {
       }
       const early = earlyBy(world, waited, cause.offset);
       if (early !== null) verdict.add("G1", `${body.stepId} timed out ${early}`, at);
+      const taken = new Set([...kept, ...takenDuring(waited, i)]);
       const missed = world.events.find(
         (event) => !taken.has(event.id) && !isForgotten(event, body.atMs) && isMissed(world, waited, event),
       );
@@ -50,6 +51,20 @@ export function judgeWaits(world: World, verdict: Verdict): void {
       verdict.add(isOwn ? "G9" : "G1", text, at);
     }
   }
+}
+
+/** What other waits had taken while this one was open: what they give back is there for waits that begin after that. */
+function takenDuring({ run, began }: Waited, end: number): readonly string[] {
+  const taken = new Map<number, string>();
+  for (const [i, { body }] of run.lines.slice(0, end).entries()) {
+    if (body.kind === "waitResolved") taken.set(i, body.eventId);
+    if (body.kind !== "stepWithdrawn" || i > began) continue;
+    const given = run.lines
+      .slice(0, i)
+      .findLastIndex(({ body: line }) => line.kind === "waitResolved" && line.stepId === body.stepId);
+    taken.delete(given);
+  }
+  return [...taken.values()];
 }
 
 function placesOf({ copies }: LoggedEvent): string {
@@ -86,7 +101,7 @@ function isMissed(world: World, waited: Waited, event: LoggedEvent): boolean {
   if (!matches(listening, value, trigger.body, event)) return false;
   const partition = partitionOf(value, world.partitions);
   const copy = decidingCopy(event, partition);
-  if (copy === undefined || copy.atMs >= untilMs || !isAfterMark(world, waited, copy)) return false;
+  if (copy === undefined || copy.atMs >= untilMs || !isAfterMark(world, waited, event, copy)) return false;
   const began = run.lines[waited.began];
   if (began === undefined) return false;
   if (copy.partition === run.partition && copy.offset > began.cause.offset) return true;
@@ -95,7 +110,7 @@ function isMissed(world: World, waited: Waited, event: LoggedEvent): boolean {
 }
 
 /** Surely behind the mark, and behind the trigger's own copy. */
-function isAfterMark(world: World, { run, asked, trigger, began }: Waited, copy: Copy): boolean {
+function isAfterMark(world: World, { run, asked, trigger, began }: Waited, event: LoggedEvent, copy: Copy): boolean {
   const triggered = trigger.copies.get(copy.partition);
   if (triggered !== undefined && copy.offset <= triggered.offset) return false;
   const start = run.lines[0];
@@ -108,6 +123,8 @@ function isAfterMark(world: World, { run, asked, trigger, began }: Waited, copy:
   const marks = asked.since === "mark" ? [start, ...delay, ...ends] : asked.since === "trigger" ? [start] : [line];
   const offset = marks.reduce((max, { cause }) => Math.max(max, cause.offset), -1);
   if (copy.partition === run.partition && copy.offset <= offset) return false;
+  // Its home repeated it to the run's partition before the mark: whatever the clocks say, it came before.
+  if ((event.arrivals.get(run.partition) ?? Infinity) <= offset) return false;
   return marks.every(({ body }) => {
     if (copy.atMs < body.atMs) return false;
     const taken = body.kind === "waitResolved" ? world.events.filter(({ id }) => id === body.eventId) : [];

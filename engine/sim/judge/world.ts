@@ -32,6 +32,8 @@ export interface LoggedEvent {
   readonly body: unknown;
   /** By partition. */
   readonly copies: Map<number, Copy>;
+  /** By partition: offset of the first record that brought it, however late, and by whomever. */
+  readonly arrivals: Map<number, number>;
   /** Partitions where its sender wrote a copy. */
   readonly sentTo: Set<number>;
   /** Where its first copy was written. */
@@ -43,6 +45,8 @@ export interface LoggedEvent {
 }
 
 interface Brought {
+  /** It counts where it stands in the log. */
+  readonly isCopy: boolean;
   readonly fields: Pick<InboxRecordOf<"event">, "id" | "idFrom" | "name" | "home" | "version" | "payload">;
   /** By its sender. */
   readonly isSent: boolean;
@@ -50,11 +54,11 @@ interface Brought {
 
 /** Offers and what comes late count by the time that they tell, not here. */
 function eventIn(record: InboxRecord | null): Brought | null {
-  if (record?.kind === "announced" && record.event !== null && !record.event.isStale) {
-    return { fields: record.event, isSent: false };
+  if (record?.kind === "announced" && record.event !== null) {
+    return { fields: record.event, isSent: false, isCopy: !record.event.isStale };
   }
-  if (record?.kind !== "event" || record.origin?.isStale === true) return null;
-  return { fields: record, isSent: record.origin === null };
+  if (record?.kind !== "event") return null;
+  return { fields: record, isSent: record.origin === null, isCopy: record.origin?.isStale !== true };
 }
 
 export interface RunLines {
@@ -111,16 +115,18 @@ export class World {
     return moments;
   }
 
-  #note({ fields, isSent }: Brought, at: Omit<Copy, "lastAtMs">): void {
+  #note({ fields, isSent, isCopy }: Brought, at: Omit<Copy, "lastAtMs">): void {
     const { id, idFrom, name, home, version, payload } = fields;
     const key = `${name}\n${id}`;
     const body = parsedJson(payload);
     const sent = isSent ? version : null;
     const known = this.#events.get(key) ?? {
       ...{ id, idFrom, name, body, home, isOne: true, version: sent },
-      ...{ copies: new Map<number, Copy>(), sentTo: new Set<number>() },
+      ...{ copies: new Map<number, Copy>(), arrivals: new Map<number, number>(), sentTo: new Set<number>() },
     };
     this.#events.set(key, known);
+    if (!known.arrivals.has(at.partition)) known.arrivals.set(at.partition, at.offset);
+    if (!isCopy) return;
     known.version ??= sent;
     if (known.home !== home || (isSent && known.version !== version)) known.isOne = false;
     if (JSON.stringify(known.body) !== JSON.stringify(body)) known.isOne = false;

@@ -56,7 +56,7 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   const body = parsedJson(record.payload);
   const values = valuesOf(model, record, body);
   const candidates = record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values);
-  const fresh = freshKeys(model, record, values, candidates);
+  const { fresh, firstAt } = freshKeys(model, record, values, candidates);
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
   // What the partition offers itself stands where it stood.
@@ -81,7 +81,9 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
     if (isHere && fresh.has(startOf(record, candidate)) && model.runOf(base) === undefined) {
       start(model, candidate, event, record);
     }
-    if (!isHere) welcome(model, { candidate, declared: declaredBy(model, candidate, event), event, record });
+    if (isHere) continue;
+    const began = firstAt === null ? event : { ...event, atMs: record.origin?.atMs ?? event.atMs };
+    welcome(model, { candidate, declared: declaredBy(model, candidate, began), event: began, record, firstAt });
   }
 }
 
@@ -100,7 +102,7 @@ function freshKeys(
   record: EventRecord,
   values: MatchValues,
   candidates: readonly Candidate[],
-): ReadonlySet<string> {
+): { readonly fresh: ReadonlySet<string>; readonly firstAt: number | null } {
   const { partition, partitions } = model.where;
   const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
   const keys = new Set(here.map(([path, value]) => pairOf(record, path, value)));
@@ -110,9 +112,11 @@ function freshKeys(
   for (const candidate of candidates) if (candidate.partition === partition) keys.add(startOf(record, candidate));
   const fresh = new Set([...keys].filter((key) => (model.ids.get(key) ?? 0) <= model.nowMs));
   const { origin } = record;
-  if (origin === null && fresh.size < keys.size) return new Set();
-  if (origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return new Set();
-  if (fresh.size === 0) return fresh;
+  const places = [...keys].flatMap((key) => (fresh.has(key) ? [] : (model.firstAt.get(key) ?? [])));
+  const firstAt = places.length === 0 ? null : Math.min(...places);
+  const isLate = origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom];
+  if (isLate || (origin === null && fresh.size < keys.size)) fresh.clear();
+  if (fresh.size === 0) return { fresh, firstAt };
   // Where nobody goes by its id, that is as new as the rest.
   const isNewById = fresh.has(record.id) || !keys.has(record.id);
   for (const [path, value] of values) if (path === ID_PATH && isNewById) fresh.add(pairOf(record, path, value));
@@ -122,7 +126,7 @@ function freshKeys(
     model.ids.set(key, untilMs);
     model.firstAt.set(key, model.offset);
   }
-  return fresh;
+  return { fresh, firstAt };
 }
 
 /** The home sends the others what they may lack, by the routes known to it. */

@@ -20,21 +20,30 @@ export interface Welcome {
   readonly declared: readonly Declared[];
   readonly event: ModelEvent;
   readonly record: InboxRecordOf<"event">;
+  /** An earlier copy stands there, which did not make it listen. */
+  readonly firstAt: number | null;
 }
 
 /** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
-export function welcome(model: PartitionModel, { candidate, declared, event, record }: Welcome): void {
+export function welcome(model: PartitionModel, { candidate, declared, event, record, firstAt }: Welcome): void {
   const here = declared.filter(({ partition }) => partition === model.where.partition);
   if (here.length === 0) return;
   const { base } = candidate;
   const { offset } = model;
   const known = model.guests.get(base);
-  const isLate = isLateStart(record);
+  const isLate = isLateStart(record) || (known === undefined && firstAt !== null);
   const startedAtMs = event.atMs;
   // What it begins to hear only now, though it was here before, it would have heard from its beginning on.
   const sinceMs = isLate ? startedAtMs : known?.startedAtMs;
   const guest: Guest = known ?? {
-    ...{ base, runId: null, trigger: event, fromOffset: isLate ? -1 : offset, heardAt: offset, startedAtMs },
+    ...{
+      base,
+      runId: null,
+      trigger: event,
+      fromOffset: firstAt ?? (isLate ? -1 : offset),
+      heardAt: offset,
+      startedAtMs,
+    },
     ...{ taken: new Set(), listens: new Map(), rules: [], waits: [] },
   };
   guest.heardAt = offset;

@@ -59,7 +59,8 @@ type Scope = Readonly<Record<"event" | "async", unknown>>;
 function termHolds({ left, op, right }: Term, scope: Scope): boolean {
   const [a, b] = [read(scope[left.of], left.path), operand(right, scope)];
   if (a === undefined || b === undefined) return false;
-  if (op === "==") return a === b;
+  // What could route an event goes by canonical values, of which null has none.
+  if (op === "==") return a === b && (a !== null || equalityOf({ left, op, right }) === null);
   if (op === "!=") return a !== b;
   if (typeof a === "number" && typeof b === "number") return a > b;
   if (typeof a === "boolean" && typeof b === "boolean") return a && !b;

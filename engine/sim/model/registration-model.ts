@@ -172,20 +172,26 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
   // As of now: what comes later may be the first by another value.
   const firsts = new Map([...model.firstAt].filter(([key]) => (model.ids.get(key) ?? 0) > model.nowMs));
-  return pastOf(model, sinceMs).flatMap(({ offset, rawMs, atMs, record }) => {
-    if (record?.kind !== "event") return [];
-    const { id, name, payload, values, origin } = record;
+  const found: { readonly event: ModelEvent; readonly cameMs: number }[] = [];
+  for (const { offset, rawMs, atMs, record } of pastOf(model, sinceMs)) {
+    if (record?.kind !== "event") continue;
+    const { id, name, payload, values, origin, idFrom } = record;
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
     // What this partition offers itself is here already.
-    if (origin?.as === "offer" && origin.source.partition === model.where.partition) return [];
+    if (origin?.as === "offer" && origin.source.partition === model.where.partition) continue;
     // Ids are known for a while only: what the home sent again after that was dropped as well.
-    if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[record.idFrom]) return [];
+    if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[idFrom]) continue;
     const body = parsedJson(payload);
     const all = valuesOf(model, record, body);
+    const before = found.filter(
+      ({ event, cameMs }) => event.id === id && event.name === name && atMs - cameMs <= ID_WINDOW_MS[idFrom],
+    );
     const countsAt = (path: string, value: string): boolean =>
-      wasNewAt({ model, firsts, record, values: all, offset }, path, value);
-    return [{ offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt }];
-  });
+      wasNewAt({ model, firsts, record, values: all, offset }, path, value) &&
+      !before.some(({ event }) => valueOf(event.body, path) === value && event.countsAt(path, value));
+    found.push({ event: { offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt }, cameMs: atMs });
+  }
+  return found.map(({ event }) => event);
 }
 
 interface PastRecord {

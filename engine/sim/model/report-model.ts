@@ -56,18 +56,23 @@ function applyOutcome(model: PartitionModel, run: ModelRun, outcome: InvocationO
     case "threw":
       return fail(model, run, outcome);
     case "yielded":
-      return model.dispatch(run, "resume"); // nothing was waited for, so its mark stays
+      // It goes on, so its mark stays; unless it has got nowhere: then it waits like any other.
+      if ([...run.memo.values()].some(({ invocation }) => invocation === run.invocation)) {
+        return model.dispatch(run, "resume");
+      }
+      return suspend(model, run);
     case "suspended":
-      model.catchUpMark(run);
-      if (model.newsOf(run).length > 0) return model.dispatch(run, "resume");
-      if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
-      if (run.pending.length > 0) return;
-      return fail(model, run, {
-        error: engineError("NothingToWaitForError"),
-        retriable: true,
-        retryAfter: null,
-      });
+      return suspend(model, run);
   }
+}
+
+function suspend(model: PartitionModel, run: ModelRun): void {
+  model.catchUpMark(run);
+  if (model.newsOf(run).length > 0) return model.dispatch(run, "resume");
+  if (run.pending.some((p) => p.kind === "retry" && p.isDue)) return model.dispatch(run, "retry");
+  if (run.pending.length > 0) return;
+  const error = engineError("NothingToWaitForError");
+  fail(model, run, { error, retriable: true, retryAfter: null });
 }
 
 type Failure = Pick<Extract<InvocationOutcome, { kind: "threw" }>, "error" | "retriable" | "retryAfter">;

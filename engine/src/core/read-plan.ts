@@ -17,7 +17,14 @@ import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
 import { idKeysOfPast, isAtKey, pastRange, type LateKey } from "./match/lookback.js";
-import { eventPlanOf, isLateStart, timeOfEvent, type Candidate, type EventRecord } from "./route/event-plan.js";
+import {
+  eventPlanOf,
+  firstPlaceOf,
+  isLateStart,
+  timeOfEvent,
+  type Candidate,
+  type EventRecord,
+} from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
 import { listensAt } from "./run/lifecycle.js";
@@ -103,8 +110,9 @@ class Plan {
   row<K extends RowKind>(key: RowKey<K>): Row<K> | null | undefined {
     return this.#loaded({ kind: "row", key }) ? this.view.get(key) : undefined;
   }
-  index(key: string): void {
-    this.#loaded({ kind: "index", key });
+  /** @returns whether it is loaded. */
+  index(key: string): boolean {
+    return this.#loaded({ kind: "index", key });
   }
   scan(range: Extract<ReadRequest, { kind: "scan" }>["range"]): readonly (readonly [string, string])[] {
     return this.#loaded({ kind: "scan", range }) ? this.view.scanIndex(range) : [];
@@ -163,7 +171,9 @@ class Plan {
 
 function planEvent(plan: Plan, event: EventRecord): void {
   const { keys, idKeys, candidates, guests } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
-  for (const idKey of idKeys) plan.index(idIndexKey(idKey));
+  let isKnown = true;
+  for (const idKey of idKeys) if (!plan.index(idIndexKey(idKey))) isKnown = false;
+  const firstAt = isKnown ? firstPlaceOf(plan.view, { idKeys }) : null;
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   const lastChunk = chunk + Math.ceil(idKeys.length / LIMITS.idsPerChunkMax);
   for (let at = chunk; at <= lastChunk; at++) plan.row(idsKey(event.idFrom, bucket, at));
@@ -179,7 +189,7 @@ function planEvent(plan: Plan, event: EventRecord): void {
   }
   for (const { base, declared } of guests) {
     plan.ending(guestKey(base));
-    planMoreOfGuest(plan, event, { base, declared });
+    planMoreOfGuest(plan, event, { base, declared }, firstAt);
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
   if (isLateStart(event))
@@ -187,18 +197,20 @@ function planEvent(plan: Plan, event: EventRecord): void {
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
 }
 
-/** What a guest that is here already begins to listen to is looked for in the past. */
+/** What a guest begins to listen to after its trigger's first copy is looked for in the past. */
 function planMoreOfGuest(
   plan: Plan,
   event: EventRecord,
   { base, declared }: Pick<Candidate, "base" | "declared">,
+  firstAt: number | null,
 ): void {
   const guest = plan.row(guestKey(base));
-  if (guest == null || isLateStart(event)) return;
-  const sinceMs = listensSinceMs(guest, event, plan.moment) ?? plan.moment.nowMs;
+  if (guest === undefined || isLateStart(event)) return;
+  const sinceMs = listensSinceMs(guest, event, plan.moment, firstAt);
+  if (sinceMs === null) return;
   for (const listen of declared) {
     const { purpose, routeKey } = listen;
-    const isOpen = guest.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey);
+    const isOpen = guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
     if (purpose === "wait" && !isOpen) plan.pastAt(listen, beginningOf({ offset: -1, atMs: sinceMs }));
     const isNew = listen.rules.some((rule) => !hasRule(guest, routeKey, rule));
     if (purpose === "cancel" && isNew) plan.pastAt(listen, { offset: -1, atMs: sinceMs });

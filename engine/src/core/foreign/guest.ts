@@ -26,18 +26,25 @@ import { guestKey } from "../state/keys.js";
 import type { Row } from "../state/view.js";
 import { answer } from "./answer.js";
 
-/** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
-export function hearTrigger(draft: Draft, guest: Candidate & { readonly partition: number }, event: EventRecord): void {
+/**
+ * The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked.
+ * @param firstAt where an earlier copy stands that did not make it listen: a repeat brings what that lacked
+ */
+export function hearTrigger(
+  draft: Draft,
+  guest: Candidate & { readonly partition: number },
+  event: EventRecord,
+  firstAt: number | null,
+): void {
   const { base, declared } = guest;
   const { offset, nowMs } = draft.moment;
-  const isLate = isLateStart(event);
-  const startedAtMs = timeOfEvent(event, draft.moment);
+  const startedAtMs = beganMs(event, draft.moment, firstAt);
   const cancels = declared.filter(({ purpose }) => purpose === "cancel");
   const rulesAt = new Map(cancels.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
   const before = draft.get(guestKey(base));
-  const lateSinceMs = listensSinceMs(before, event, draft.moment);
+  const lateSinceMs = listensSinceMs(before, event, draft.moment, firstAt);
   if (before === null) {
-    const fromOffset = isLate ? -1 : offset;
+    const fromOffset = firstAt ?? (isLateStart(event) ? -1 : offset);
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
   } else {
     draft.emit({ kind: "GuestHeard", base, at: offset, rules: rulesAt, nowMs });
@@ -64,9 +71,19 @@ export function hearTrigger(draft: Draft, guest: Candidate & { readonly partitio
  * From when on the past matters to what a guest begins to listen to by this copy of its trigger: a late one, or one that
  * says more than what made it a guest. null: it begins with the copy.
  */
-export function listensSinceMs(guest: Row<"guest"> | null, event: EventRecord, moment: Moment): number | null {
+export function listensSinceMs(
+  guest: Row<"guest"> | null,
+  event: EventRecord,
+  moment: Moment,
+  firstAt: number | null,
+): number | null {
   if (isLateStart(event)) return timeOfEvent(event, moment);
-  return guest?.startedAtMs ?? null;
+  return guest?.startedAtMs ?? (firstAt === null ? null : beganMs(event, moment, firstAt));
+}
+
+/** When the run that it starts began, as far as this partition knows: with its first copy here, or about then. */
+function beganMs(event: EventRecord, moment: Moment, firstAt: number | null): number {
+  return firstAt === null ? timeOfEvent(event, moment) : (event.origin?.atMs ?? moment.nowMs);
 }
 
 /** Its partition hears of it before anything else that happens here. */

@@ -8,6 +8,7 @@ import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
 import {
   eventPlanOf,
+  firstPlaceOf,
   lastOlderMs,
   placeOfEvent,
   timeOfEvent,
@@ -52,6 +53,7 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const { origin, name, id: eventId } = record;
   const isNew = (idKey: string): boolean => draft.indexValue(idIndexKey(idKey)) === null;
   const fresh = plan.idKeys.filter(isNew);
+  const firstAt = firstPlaceOf(draft, plan);
   if (fresh.length === 0 || (origin === null ? fresh.length < plan.idKeys.length : isTooOld(draft, record))) {
     draft.reject("DUPLICATE_EVENT", `event ${eventId} was seen here before`);
     return;
@@ -73,7 +75,7 @@ export function onEvent(draft: Draft, record: EventRecord): void {
     if (draft.get(runKey(candidate.base)) === null) startRun(draft, candidate, record, plan.values);
     else draft.reject("DUPLICATE_RUN", `run ${candidate.base} lives already`);
   }
-  for (const guest of plan.guests) hearTrigger(draft, guest, record);
+  for (const guest of plan.guests) hearTrigger(draft, guest, record, firstAt);
 }
 
 /** The sender may have died between its copies, or have known fewer routes. */

@@ -198,12 +198,19 @@ export function isAtKey({ record: { id, payload } }: PastEvent, { path, value }:
   return canonAt(withId(eventOf(payload), id), path) === value;
 }
 
-/** Events at the key that came before anybody listened for the run. */
+/**
+ * Events at the key that came before anybody listened for the run, each once: a repeated send whose id is forgotten by now
+ * was not when it came.
+ */
 export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly TakenEvent[] {
   const found: TakenEvent[] = [];
+  const cameMs = new Map<string, number>();
   for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
     const { id, payload } = past.record;
     if (isOwnOffer(past, draft.moment) || !isAtKey(past, key) || wasDropped(draft, past, key)) continue;
+    const ms = cameAtMs(draft, past);
+    if (ms - (cameMs.get(id) ?? -Infinity) <= ID_WINDOW_MS[past.record.idFrom]) continue;
+    cameMs.set(id, ms);
     found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
   }
   return found;

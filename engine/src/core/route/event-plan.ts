@@ -24,7 +24,8 @@ import {
 } from "@eddy/schemas";
 import type { Moment } from "../inputs.js";
 import { eventOf } from "../match/payload.js";
-import type { Row } from "../state/view.js";
+import { idIndexKey } from "../state/keys.js";
+import type { Row, RowView } from "../state/view.js";
 import { isTriggered, learnedBy, routeOf, triggeredBy } from "./functions.js";
 
 export type EventRecord = InboxRecordOf<"event">;
@@ -225,6 +226,12 @@ export function placeOfEvent({ origin }: EventRecord, { partition, offset }: Mom
 export function lastOlderMs({ origin }: EventRecord): number {
   if (origin?.isStale !== true) return Infinity;
   return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
+}
+
+/** Offset of the first record that brought the event here, by whatever value; null: this is the first, or it is forgotten. */
+export function firstPlaceOf(rows: Pick<RowView, "indexValue">, { idKeys }: Pick<EventPlan, "idKeys">): number | null {
+  const places = idKeys.flatMap((idKey) => rows.indexValue(idIndexKey(idKey)) ?? []);
+  return places.length === 0 ? null : Math.min(...places.map(Number));
 }
 
 /** Is it late, and may start something? Then what is behind it in the log may be younger than it. */

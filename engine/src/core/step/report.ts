@@ -263,8 +263,7 @@ function applyOutcome(draft: Draft, runId: string, outcome: NonNullable<StepRepo
     case "suspended":
       return onSuspended(draft, runId);
     case "yielded":
-      // It executes still: its mark stays where it is.
-      return dispatch(draft, runId, "resume");
+      return onYielded(draft, runId);
   }
 }
 
@@ -282,6 +281,13 @@ function onThrew(draft: Draft, runId: string, how: Failure & { readonly error: E
   const entry = { runId, functionId, atMs: draft.moment.nowMs, error: how.error, attempt: failed };
   draft.effect({ kind: "RecordHistory", entry: { kind: "attemptFailed", ...entry, retryAtMs: retryAt } });
   if (retryAt === null) end(draft, runId, { kind: "failed", error: how.error });
+}
+
+/** The handler could go on: it executes still, its mark stays. One that has got nowhere waits, lest it turns in circles. */
+function onYielded(draft: Draft, runId: string): void {
+  const { memo, invocation } = draft.run(runId);
+  if (memo.some((entry) => entry.invocation === invocation.no)) return dispatch(draft, runId, "resume");
+  onSuspended(draft, runId);
 }
 
 /** The worker waits for the engine: go on at once if something was settled meanwhile that it cannot know. */
