@@ -181,7 +181,10 @@ function readApps({ apps }: ConnectOptions): ConnectOptions["apps"] {
   if (apps.length === 0) throw invalid("apps", "expected at least one { client, functions }");
   for (const [i, { client, functions }] of apps.entries()) {
     const parsed = appConfig.safeParse({ app: client.id, functions: functions.map(({ config }) => config) });
-    if (!parsed.success) throw invalid(`apps[${i}]`, parsed.error.issues[0]?.message ?? "is not valid");
+    if (parsed.success) continue;
+    const [issue] = parsed.error.issues;
+    const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+    throw invalid(`apps[${i}]`, `${at}${issue?.message ?? "is not valid"}`);
   }
   const ids = apps.map(({ client }) => client.id);
   const repeated = ids.find((id, i) => ids.indexOf(id) !== i);
