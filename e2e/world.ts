@@ -21,7 +21,8 @@ type Functions = ConnectOptions["apps"][number]["functions"];
 type Worker = Awaited<ReturnType<typeof connect>>;
 type EventToSend = Parameters<Eddy["send"]>[0];
 
-const PARTITIONS = 4;
+/** Of every world. */
+export const PARTITIONS = 4;
 /** Two engines and two workers share this process with their test, and a busy machine with the brokers. In ms. */
 const KAFKA_PATIENCE_MS = 45_000;
 /** Short, so that no test waits for what only has to be longer than a send takes. */
@@ -79,13 +80,16 @@ export class World {
     this.client = this.#senders[0] as Eddy;
     this.#nextSender = round(this.#senders);
     this.#nextSite = round(sites);
-    this.#nextWay = round(this.#ways());
+    this.#nextWay = round(this.ways());
   }
 
-  /** @param more engine options */
-  static async start(kind: WorldKind, more: Record<string, unknown> = {}): Promise<World> {
+  /**
+   * @param more engine options
+   * @param engines on Kafka; elsewhere there is one
+   */
+  static async start(kind: WorldKind, more: Record<string, unknown> = {}, engines = 2): Promise<World> {
     const kafka = kind === "kafka" ? { brokers: inject("kafkaBrokers"), namespace: uniqueNamespace() } : null;
-    const sites = Array.from({ length: kafka === null ? 1 : 2 }, async () => {
+    const sites = Array.from({ length: kafka === null ? 1 : engines }, async () => {
       const dataDir = await mkdtemp(join(tmpdir(), "eddy-e2e-"));
       return { dataDir, engine: await openEngine(kind, { dataDir, port: 0, kafka }, more) };
     });
@@ -94,7 +98,7 @@ export class World {
 
   /** Connects a worker by each way that this world has. */
   async work(functions: Functions, more: Partial<ConnectOptions> = {}): Promise<void> {
-    await this.#connectAll(this.#ways().map((way) => ({ ...way, app: APP, functions, more })));
+    await this.#connectAll(this.ways().map((way) => ({ ...way, app: APP, functions, more })));
   }
   /** Connects all of these at the same time, each by the next way. The apps may be the same. */
   async workAtOnce(workers: readonly { readonly app: string; readonly functions: Functions }[]): Promise<void> {
@@ -115,8 +119,11 @@ export class World {
       if (connected.status === "rejected") throw connected.reason as Error;
     }
   }
-  /** What the steps of a worker send goes the same way as its work, but past another engine. */
-  #ways(): readonly WorkersWay[] {
+  /**
+   * How a worker may be connected: by a gateway, and on Kafka without one. What its steps send goes the same way as its
+   * work, but past another engine.
+   */
+  ways(): readonly WorkersWay[] {
     const [first, last] = [this.#sites[0], this.#sites.at(-1)] as [Site, Site];
     const byGateway = { sends: { baseUrl: first.engine.url }, connects: { baseUrl: last.engine.url } };
     return this.#kafka === null
@@ -139,6 +146,10 @@ export class World {
     await Promise.all(opening);
   }
 
+  /** null where it is not on Kafka. */
+  get kafka(): OnKafka | null {
+    return this.#kafka;
+  }
   /** Waits for a condition as long as this world deserves. */
   until<T>(what: string, probe: () => Promise<T | null> | T | null): Promise<T> {
     return until(what, probe, this.kind === "kafka" ? KAFKA_PATIENCE_MS : PATIENCE_MS);
@@ -240,7 +251,7 @@ export function uniqueNamespace(): string {
 }
 
 type Way = Pick<ConnectOptions, "baseUrl" | "kafka">;
-interface WorkersWay {
+export interface WorkersWay {
   readonly sends: Way;
   readonly connects: Way;
 }

@@ -1,32 +1,45 @@
 /**
  * G8 from outside: what users do wrong is told to them with the field, function or step that is at fault, and stops
- * nothing. Every test ends with work that goes on.
+ * nothing. Every test ends with work that goes on. One world for all of them: each has functions and ids of its own.
+ * What others write into the inbox is `engine/test/kafka/dead-letters`.
  */
 import { once } from "node:events";
-import { decodeFrame, encodeFrame, type GatewayFrame, type RunSummary, type StepRequest } from "@eddy/schemas";
+import { CLOSE_CODES, topicsOf } from "@eddy/clients";
+import {
+  decodeFrame,
+  decodeInbox,
+  encodeFrame,
+  type FunctionConfig,
+  type GatewayFrame,
+  PROTOCOL_VERSION,
+  type RunSummary,
+  type StepRequest,
+} from "@eddy/schemas";
 import { connect, Eddy, type Steps } from "@eddy/sdk";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { APP, World, type WorldKind } from "../world.js";
+import { openLog, readAll } from "../drills/progress.js";
+import { APP, PARTITIONS, World, type WorkersWay, type WorldKind } from "../world.js";
 
 type Functions = Parameters<World["work"]>[0];
 type Worker = Awaited<ReturnType<typeof connect>>;
 
 let world: World;
-let workers: Worker[];
+let ways: readonly WorkersWay[];
+let workers: Worker[] = [];
+let deploys = 0;
 
 export function badInput(kind: WorldKind): void {
-  beforeEach(async () => {
-    workers = [];
-    world = await World.start(kind);
+  beforeAll(async () => {
+    world = await World.start(kind, {}, 1);
+    ways = world.ways();
   });
-  afterEach(async () => {
-    await Promise.all(workers.map((worker) => worker.close()));
-    await world.close();
-  });
+  afterEach(() => closeWorkers());
+  afterAll(() => world.close());
   atTheDoor();
+  conditions();
   missingValues();
-  deploys();
+  vanished();
   versions();
   workersThatLie();
 }
@@ -34,12 +47,18 @@ export function badInput(kind: WorldKind): void {
 const define = (id: string, handler: (step: Steps) => unknown, retries = 1) =>
   world.client.createFunction({ id, triggers: [{ event: `${id}/asked` }], retries }, ({ step }) => handler(step));
 
-async function deploy(functions: Functions): Promise<Worker> {
-  const baseUrl = world.url;
-  const client = new Eddy({ id: APP, baseUrl });
-  const worker = await connect({ apps: [{ client, functions }], baseUrl, handleShutdownSignals: false });
+/** By each of the world's ways in turn. */
+async function deploy(functions: Functions, way = ways[deploys++ % ways.length] as WorkersWay): Promise<Worker> {
+  const client = new Eddy({ id: APP, ...way.sends });
+  const worker = await connect({ apps: [{ client, functions }], handleShutdownSignals: false, ...way.connects });
   workers.push(worker);
   return worker;
+}
+
+async function closeWorkers(): Promise<void> {
+  const open = workers;
+  workers = [];
+  await Promise.all(open.map((worker) => worker.close()));
 }
 
 /** Ends however long its retries take: time is moved until then. */
@@ -54,7 +73,7 @@ function endedInTime(eventId: string): Promise<RunSummary> {
 
 /** By a worker of its own. */
 async function stillWorks(): Promise<void> {
-  for (const worker of workers.splice(0)) await worker.close();
+  await closeWorkers();
   await deploy([define("fine", (step) => step.run("do", () => "done"))]);
   expect(await world.ended(await world.send("fine/asked", {}))).toMatchObject({ output: "done" });
 }
@@ -86,6 +105,7 @@ function atTheDoor(): void {
       expect([what, response.status, error.code, error.path]).toEqual([what, status, code, path]);
     }
     expect((await fetch(`${world.url}/v1/events/bad`)).status).toBe(404);
+    expect(await inboxEvents()).not.toContain("bad");
     await stillWorks();
   });
 
@@ -96,6 +116,50 @@ function atTheDoor(): void {
     expect((await world.post("/e/dev", event)).status).toBe(200);
     const { data } = await world.get<{ data: { event: { data: { text: string } } } }>("/v1/events/full");
     expect(data.event.data.text).toHaveLength(text.length);
+  });
+}
+
+/** Ids in the inboxes of a world on Kafka; elsewhere only look-ups see them. */
+async function inboxEvents(): Promise<readonly string[]> {
+  if (world.kafka === null) return [];
+  const { brokers, namespace } = world.kafka;
+  const log = await openLog(brokers);
+  const ids: string[] = [];
+  try {
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      await readAll(log, { topic: topicsOf(namespace).inbox, partition, from: 0 }, ({ value }) => {
+        const record = value === null ? null : decodeInbox(value);
+        if (record?.kind === "event") ids.push(record.id);
+      });
+    }
+    return ids;
+  } finally {
+    await log.close();
+  }
+}
+
+const BROKEN_CONDITION = 'event.data.plan == "pro" &&& true';
+const WHERE = /triggers.*if: does not parse as CEL at character \d+ of "event\.data\.plan/;
+
+function conditions(): void {
+  it("G8: a condition that does not parse is refused with its position: by createFunction, connect, and the gateway", async () => {
+    const asked = { event: "cel/asked" };
+    const broken = { ...asked, if: BROKEN_CONDITION };
+    expect(() => world.client.createFunction({ id: "cel", triggers: [broken] }, () => null)).toThrow(WHERE);
+    const cancelOn = [{ event: "b", if: "async.data.x ==" }];
+    expect(() => world.client.createFunction({ id: "cel", triggers: [asked], cancelOn }, () => null)).toThrow(
+      /cancelOn\[0\]\.if: does not parse as CEL at character \d+/,
+    );
+    const fine = world.client.createFunction({ id: "cel", triggers: [asked] }, () => null);
+    // As other software would make it.
+    const forged = Object.create(fine, { config: { value: { ...fine.config, triggers: [broken] } } }) as typeof fine;
+    for (const way of ways) await expect(deploy([forged], way)).rejects.toThrow(WHERE);
+    const { refused, closed } = await rawWorker({ id: "cel", triggers: [broken] });
+    expect(await refused).toMatchObject({ code: "INVALID_HELLO", message: expect.stringMatching(WHERE) });
+    await closed;
+    const { data } = await world.get<{ data: { id: string }[] }>("/v1/functions");
+    expect(data.map(({ id }) => id)).not.toContain("cel");
+    await stillWorks();
   });
 }
 
@@ -117,7 +181,7 @@ function missingValues(): void {
   });
 }
 
-function deploys(): void {
+function vanished(): void {
   it("G8: a function that vanished in a deploy: its runs are tried again, then fail and say which", async () => {
     const nap = (step: Steps) => step.sleep("nap", "1h");
     const before = await deploy([define("kept", nap), define("gone", nap)]);
@@ -197,23 +261,32 @@ function versions(): void {
 
 function workersThatLie(): void {
   it("G8: a worker that answers with nonsense is told and cut off; others do its work", async () => {
-    const worker = await rawWorker();
+    const worker = await rawWorker({ id: "f", triggers: [{ event: "raw/asked", if: null }] });
+    await worker.welcome;
     const id = await world.send("raw/asked", {});
-    const request = await worker.request;
+    const { request } = await worker.request;
     // Of a run that there is not: dropped, and the connection goes on.
     worker.report({ ...request, runId: `${request.runId.slice(0, -1)}0` }, 1);
     worker.socket.send(new Uint8Array([1, 2, 3, 4]));
-    const [code, reason] = (await once(worker.socket, "close")) as [number, Buffer];
-    expect(code).toBeGreaterThanOrEqual(1_002);
-    expect(reason.toString()).not.toBe("");
+    const { code, reason } = await worker.closed;
+    expect([code, reason]).toEqual([CLOSE_CODES.brokenFrame, expect.stringContaining("MessagePack")]);
     // What it had waits for the end of its lease, a minute of real time, and is nobody's failure.
     expect((await world.runsOf(id))[0]).toMatchObject({ status: "Running", error: null });
     await stillWorks();
   });
+
+  it("G8: a worker of another protocol is refused, and told which one is spoken here", async () => {
+    const worker = await rawWorker({ id: "f", triggers: [{ event: "raw/asked", if: null }] }, PROTOCOL_VERSION + 1);
+    const { code, message } = await worker.refused;
+    expect(code).toBe("PROTOCOL_MISMATCH");
+    for (const version of [PROTOCOL_VERSION, PROTOCOL_VERSION + 1]) expect(message).toContain(String(version));
+    expect((await worker.closed).code).toBe(CLOSE_CODES.refused);
+    await stillWorks();
+  });
 }
 
-/** Speaks the protocol without the SDK, up to a point. */
-async function rawWorker() {
+/** Speaks the protocol without the SDK, up to a point. Its hello is on the way when this resolves. */
+async function rawWorker(some: Pick<FunctionConfig, "id" | "triggers">, protocol = PROTOCOL_VERSION) {
   const socket = new WebSocket(`${world.url.replace(/^http/, "ws")}/v1/connect`);
   await once(socket, "open");
   const listeners: ((frame: GatewayFrame) => void)[] = [];
@@ -222,15 +295,15 @@ async function rawWorker() {
     new Promise<Extract<GatewayFrame, { kind: K }>>((resolve) => {
       listeners.push((frame) => frame.kind === kind && resolve(frame as Extract<GatewayFrame, { kind: K }>));
     });
-  const welcome = first("welcome");
-  const request = first("request").then((frame) => frame.request);
-  const f = { id: "f", name: "f", triggers: [{ event: "raw/asked", if: null }], cancelOn: [], waits: [], retries: 4 };
-  const hello = { workerId: "raw", sdk: "raw", protocol: 1, slots: 1, config: { app: APP, functions: [f] } };
+  const closed = (once(socket, "close") as Promise<[number, Buffer]>).then(([code, reason]) => {
+    return { code, reason: reason.toString() };
+  });
+  const f = { ...some, name: some.id, cancelOn: [], waits: [], retries: 4 };
+  const hello = { workerId: "raw", sdk: "raw", protocol, slots: 1, config: { app: APP, functions: [f] } };
   socket.send(encodeFrame({ kind: "hello", ...hello }));
-  await welcome;
   const report = ({ runId, invocation }: StepRequest, seq: number): void => {
     const outcome = { kind: "returned" as const, data: new TextEncoder().encode("{not json") };
     socket.send(encodeFrame({ kind: "report", seq, report: { runId, invocation, ops: [], outcome } }));
   };
-  return { socket, request, report };
+  return { socket, welcome: first("welcome"), request: first("request"), refused: first("refused"), closed, report };
 }
