@@ -19,6 +19,11 @@ export const workerFrame = z.discriminatedUnion("kind", [
     config: appConfig,
     /** Requests that this worker runs at once; the gateway never has more out to it. */
     slots: z.number().int().min(1).max(10_000),
+    /**
+     * This process was welcomed before and has lost its connection: its configuration comes into force only if the app
+     * has none, for a newer version of the app may have registered meanwhile. Absent: false.
+     */
+    rejoin: z.boolean().optional(),
   }),
   /** `seq` counts a worker's reports; answered by `ack` once the log has the report. */
   z.strictObject({ kind: z.literal("report"), seq: z.number().int(), report: stepReport }),

@@ -50,6 +50,21 @@ export async function registerApp(
   }
 }
 
+/**
+ * For a worker that lost its connection and comes back: the app's configuration stays as it is, whoever registered it
+ * meanwhile. Otherwise an old worker's network trouble in the middle of a rolling deploy would put the old list in force
+ * again. Registers where the app is not registered at all, as in a namespace that was made anew.
+ * @throws as `registerApp`
+ */
+export async function rejoinApp(
+  config: AppConfig,
+  deps: RegistrationDeps,
+  signal: AbortSignal,
+): Promise<RegisteredApp> {
+  await deps.registry.catchUp();
+  return deps.registry.app(config.app) ?? registerApp(config, deps, signal);
+}
+
 /** Gateways check it in the hello; a worker's own process has no other door. @throws ConfigError naming what is wrong */
 function checkConfig(config: AppConfig): void {
   const issue = appConfig.safeParse(config).error?.issues[0];

@@ -2,13 +2,17 @@
  * All of one app's work in this process: its workers, its signals, and those of its steps partitions that the group of
  * all who hand out the app's steps gives to this process. A process without workers of the app is no member.
  */
+import { functionIdOf, type AppConfig } from "@eddy/schemas";
 import type { Clock } from "../ports/clock.js";
 import type { Groups } from "../ports/groups.js";
 import type { Log } from "../ports/log.js";
 import type { Logger } from "../ports/logger.js";
 import type { Meter } from "../ports/meter.js";
 import type { Topics } from "../topics.js";
+import type { RegistryView } from "../registry/registry-view.js";
 import { AbortSignals } from "./abort-signals.js";
+import { AbsentFunctions } from "./absent-functions.js";
+import { GivenBack } from "./decline.js";
 import { GroupMembership } from "./group-membership.js";
 import { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
@@ -28,6 +32,14 @@ export interface DispatcherDeps {
   readonly topics: Topics;
   readonly lanes: InboxLanes;
   readonly states: RunStates;
+  readonly registry: Pick<RegistryView, "app" | "catchUp">;
+}
+
+/** What a worker says of itself. */
+export interface WorkerGreeting {
+  readonly workerId: string;
+  readonly slots: number;
+  readonly config: AppConfig;
 }
 
 export class StepDispatcher {
@@ -36,6 +48,8 @@ export class StepDispatcher {
   readonly #pool: WorkerPool;
   readonly #aborts: AbortSignals;
   readonly #heartbeats: HeartbeatLedger;
+  readonly #givenBack: GivenBack;
+  readonly #absent: AbsentFunctions;
   readonly #membership: GroupMembership;
 
   /** The app's topics must exist. */
@@ -43,17 +57,27 @@ export class StepDispatcher {
     this.#app = app;
     this.#deps = deps;
     const { topics, lanes } = deps;
-    const pool = new WorkerPool(() => this.#membership.want(pool.active > 0));
+    const pool = new WorkerPool(() => {
+      this.#membership.want(pool.active > 0);
+      this.#absent.onWorkersChanged();
+    });
+    const givenBack = new GivenBack({ app, ...deps });
+    const absent = new AbsentFunctions({ ...deps, app, pool, givenBack });
     const aborts = new AbortSignals({ ...deps, topic: topics.signals(app), pool });
     const topic = topics.steps(app);
     this.#pool = pool;
     this.#aborts = aborts;
+    this.#givenBack = givenBack;
+    this.#absent = absent;
     this.#heartbeats = new HeartbeatLedger({ app, ...deps });
     this.#membership = new GroupMembership({
       ...deps,
       spec: { group: topics.workerGroup(app), topic, partitions: lanes.partitions, address: null },
       workOn: (partition, member) =>
-        new StepsConsumer({ ...deps, app, topic, inbox: topics.inbox, partition, member, pool, aborts }),
+        new StepsConsumer({
+          ...{ ...deps, app, topic, inbox: topics.inbox, partition },
+          ...{ member, pool, aborts, absent, givenBack },
+        }),
     });
   }
 
@@ -63,10 +87,14 @@ export class StepDispatcher {
   }
 
   /** Takes a worker in. One with the same id is replaced: its connection is closed, its work goes over. */
-  attach(link: WorkerLink, { workerId, slots }: { workerId: string; slots: number }): WorkerSession {
-    const worker = { id: workerId, link, slots, inFlight: new Map(), isDraining: false };
+  attach(link: WorkerLink, { workerId, slots, config }: WorkerGreeting): WorkerSession {
+    const functions = new Set(config.functions.map(({ id }) => functionIdOf(this.#app, id)));
+    const worker = { id: workerId, link, slots, functions, inFlight: new Map(), isDraining: false };
     const session = new WorkerSession(
-      { ...this.#deps, app: this.#app, pool: this.#pool, heartbeats: this.#heartbeats, aborts: this.#aborts },
+      {
+        ...{ ...this.#deps, app: this.#app, pool: this.#pool, heartbeats: this.#heartbeats },
+        ...{ aborts: this.#aborts, givenBack: this.#givenBack },
+      },
       worker,
     );
     this.#pool.add(worker)?.link.close(CLOSE_CODES.replaced, "this worker connected again");
@@ -96,11 +124,16 @@ export class StepDispatcher {
     return this.#membership.stop();
   }
 
-  /** Hands out nothing more, closes every connection, leaves the group, writes the last heartbeats. Idempotent. */
+  /**
+   * Hands out nothing more, closes every connection, leaves the group, writes what was given back and the last
+   * heartbeats. Idempotent.
+   */
   async stop(): Promise<void> {
     this.#pool.close();
     for (const { link } of this.#pool.workers) link.close(CLOSE_CODES.goingAway, "the engine stops");
     await this.#membership.stop();
+    this.#absent.stop();
+    await this.#givenBack.written();
     await Promise.all([this.#aborts.stop(), this.#heartbeats.stop()]);
   }
 }

@@ -10,7 +10,7 @@
  * that a worker may still be running is handed out a second time, and a process that has lost the partition without
  * noticing hands out nothing. One that was lost in between comes back when its lease ends, for which `delivered` is
  * appended with the committed mark when consuming starts, and at most once a second while the mark moves; one that
- * nobody is left here to have is given back at once. Requests at or below the mark are repeats of a takeover, and
+ * nobody is left here to have is given back at once, and one whose function is elsewhere after a pause. Requests at or below the mark are repeats of a takeover, and
  * dropped. Each `resume` begins at the committed offset: another process may have had the partition since. What was
  * committed here leaves also while still.
  */
@@ -32,7 +32,8 @@ import type { Meter } from "../ports/meter.js";
 import { LogTail } from "../registry/log-tail.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { AbortSignals } from "./abort-signals.js";
-import { decline } from "./decline.js";
+import type { AbsentFunctions } from "./absent-functions.js";
+import type { GivenBack } from "./decline.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface StepsConsumerDeps {
@@ -44,6 +45,8 @@ export interface StepsConsumerDeps {
   readonly lanes: InboxLanes;
   readonly pool: WorkerPool;
   readonly aborts: AbortSignals;
+  readonly absent: AbsentFunctions;
+  readonly givenBack: GivenBack;
   /** Of the app's workers; it has `partition`. */
   readonly member: Pick<GroupMember, "commit" | "committed">;
   /** Name of the app's steps topic, and of the inbox whose partition it answers to. */
@@ -105,10 +108,12 @@ export class StepsConsumer {
 
   /** The partition is no longer this process's. What workers have is not touched. Idempotent. */
   async stop(): Promise<void> {
+    const { absent, partition } = this.#deps;
     this.#ending.abort();
     this.#endEpoch();
     this.#wakeAnnouncer();
     await Promise.all([this.#beginning, this.#former, this.#announcing]);
+    absent.onPartitionLost(partition);
   }
 
   /** Why consuming ended by itself; null while it goes on. */
@@ -188,6 +193,7 @@ export class StepsConsumer {
    */
   async #handOutSome(records: readonly LogRecord[], epoch: AbortSignal): Promise<number> {
     const group: HandOut[] = [];
+    const elsewhere: StepRequest[] = [];
     let mark = this.#mark;
     let done = 0;
     for (const record of records) {
@@ -195,7 +201,8 @@ export class StepsConsumer {
       if (wanted !== null) {
         const worker = await this.#takeWorker(wanted, group.length === 0, epoch);
         if (worker === null) break;
-        if (worker !== "aborted") group.push({ ...wanted, worker });
+        if (worker === "elsewhere") elsewhere.push(wanted.request);
+        else if (worker !== "aborted") group.push({ ...wanted, worker });
         mark = wanted.cause;
       }
       done += 1;
@@ -214,6 +221,7 @@ export class StepsConsumer {
     if (!isCommitted) return 0;
     this.#mark = mark;
     for (const handOut of group) await this.#send(handOut);
+    for (const request of elsewhere) this.#deps.absent.hold(request, this.#deps.partition);
     if (mark !== null) this.#announce(mark);
     return done;
   }
@@ -231,20 +239,31 @@ export class StepsConsumer {
     }
   }
 
-  /** @param wait false: only a slot that is free now. @returns null without one, or when there will be none. */
+  /**
+   * @param wait false: only a slot that is free now.
+   * @returns null without one, or when there will be none; elsewhere: better no worker of this process.
+   */
   async #takeWorker(
     { request, cause }: { request: StepRequest; cause: Cause },
     wait: boolean,
     epoch: AbortSignal,
-  ): Promise<Worker | "aborted" | null> {
-    const { pool, aborts } = this.#deps;
-    const { runId, invocation } = request;
+  ): Promise<Worker | "aborted" | "elsewhere" | null> {
+    const { pool, aborts, absent } = this.#deps;
+    const { functionId, runId, invocation } = request;
     if (aborts.isAborted(runId, cause)) return "aborted";
-    const wanted = { runId, invocation, cause };
+    if (!pool.has(functionId) && (await absent.isElsewhere(request))) return "elsewhere";
+    const wanted = { functionId, runId, invocation, cause };
     const worker = wait ? await pool.take(wanted, epoch) : pool.tryTake(wanted);
-    if (worker === null || !aborts.isAborted(runId, cause)) return worker;
-    pool.release(worker, runId, invocation);
-    return "aborted";
+    if (worker === null) return null;
+    const instead = aborts.isAborted(runId, cause) ? "aborted" : await this.#elsewhereThan(worker, request);
+    if (instead !== null) pool.release(worker, runId, invocation);
+    return instead ?? worker;
+  }
+
+  /** While it waited for a slot, those that have its function may have gone. */
+  async #elsewhereThan({ functions }: Worker, request: StepRequest): Promise<"elsewhere" | null> {
+    if (functions.has(request.functionId)) return null;
+    return (await this.#deps.absent.isElsewhere(request)) ? "elsewhere" : null;
   }
 
   /** @returns false where the partition is no longer ours: then another assignment follows, or none. */
@@ -266,15 +285,19 @@ export class StepsConsumer {
 
   /** A worker that left since its slot was taken has never seen the request: another one gets it. */
   async #send({ request, cause, worker: chosen }: HandOut): Promise<void> {
-    const { pool, meter, app } = this.#deps;
-    const { runId, invocation } = request;
+    const { pool, meter, app, absent, givenBack, partition } = this.#deps;
+    const { functionId, runId, invocation } = request;
     let worker: Worker | null = chosen;
     while (worker !== null && (!pool.isConnected(worker) || worker.isDraining)) {
       pool.release(worker, runId, invocation);
       const heir = pool.outOf(runId).find(([{ isDraining }, out]) => !isDraining && out.invocation === invocation);
-      worker = heir?.[0] ?? (await pool.take({ runId, invocation, cause }, this.#ending.signal));
+      worker = heir?.[0] ?? (await pool.take({ functionId, runId, invocation, cause }, this.#ending.signal));
+      if (worker === null || (await this.#elsewhereThan(worker, request)) === null) continue;
+      pool.release(worker, runId, invocation);
+      return absent.hold(request, partition);
     }
-    if (worker === null) return this.#giveBack(runId, invocation);
+    // Committed as delivered, but nobody is left here to have it.
+    if (worker === null) return givenBack.giveBack(request);
     // Cancelled while the delivery was being committed: the abort has left already, the request must not follow it.
     if (this.#deps.aborts.isAborted(runId, cause)) return pool.release(worker, runId, invocation);
     for (const [other, out] of pool.outOf(runId)) {
@@ -284,16 +307,6 @@ export class StepsConsumer {
     }
     worker.link.send({ kind: "request", request });
     meter.count("eddy_step_requests_delivered_total", 1, { app });
-  }
-
-  /** Committed as delivered, but nobody is left here to have it. */
-  async #giveBack(runId: string, invocation: number): Promise<void> {
-    const { app, lanes, logger } = this.#deps;
-    try {
-      await decline(lanes, { runId, invocation });
-    } catch (err) {
-      logger.warn({ err, app, runId, invocation }, "a run that no worker took goes on only when its lease ends");
-    }
   }
 
   #announce(reached: Cause | null): void {

@@ -1,6 +1,6 @@
 /**
  * The door for workers, whatever the transport: takes hello, registers the app where that is not done yet, and
- * welcomes the worker once the registration is in force on every partition.
+ * welcomes the worker once the registration is in force on every partition. One that comes back is welcomed as it is.
  *
  *   opened --hello--> joining --in force--> welcomed --> closed
  *      \__ any other frame, or a broken one __\_______________/   (from every state)
@@ -8,7 +8,7 @@
 import { decodeFrame, HEARTBEAT_MS, LEASE_MS, PROTOCOL_VERSION, workerFrame, type WorkerFrame } from "@eddy/schemas";
 import { ClosedError, ConfigError, EddyError } from "../errors/codes.js";
 import type { RegistryView } from "../registry/registry-view.js";
-import { registerApp } from "./registration.js";
+import { registerApp, rejoinApp } from "./registration.js";
 import { StepDispatcher, type DispatcherDeps } from "./step-dispatcher.js";
 import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "./worker-link.js";
 import type { WorkerSession } from "./worker-session.js";
@@ -112,7 +112,7 @@ export class WorkerGate {
       return this.#refuse(link, "PROTOCOL_MISMATCH", message);
     }
     try {
-      await registerApp(config, this.#deps, gone);
+      await (hello.rejoin === true ? rejoinApp : registerApp)(config, this.#deps, gone);
       return await this.#dispatcherOf(config.app);
     } catch (err) {
       if (gone.aborted) return null;

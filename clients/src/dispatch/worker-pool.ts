@@ -2,8 +2,11 @@
  * The connected workers of one app: who has a free slot, and who gets a run.
  *
  * Invariants: a worker never has more invocations out than slots. At most one invocation of a run is out to a worker.
- * Requests wait in the order in which they came; any free slot serves the first. A run goes to the worker that has it
- * now, else to the one that had it last (its suspended handler is there), else to the least loaded.
+ * While a worker that takes requests has the function, no other gets a request for it: in a rolling deploy workers of two
+ * versions are here. Where none has it, any does, to answer that it is not there. Requests for one function wait in the
+ * order in which they came, and a free slot serves the first that its worker may have. Among workers that may have a run
+ * it goes to the one that has it now, else to the one that had it last (its suspended handler is there), else to the
+ * least loaded.
  */
 import { LRUCache } from "lru-cache";
 import type { Cause } from "@eddy/schemas";
@@ -24,6 +27,8 @@ export interface Worker {
   readonly id: string;
   readonly link: WorkerLink;
   readonly slots: number;
+  /** Ids of its functions. */
+  readonly functions: ReadonlySet<string>;
   /** By run id. */
   readonly inFlight: Map<string, InFlight>;
   /** Gets no more requests. */
@@ -31,6 +36,7 @@ export interface Worker {
 }
 
 export interface Wanted {
+  readonly functionId: string;
   readonly runId: string;
   readonly invocation: number;
   readonly cause: Cause;
@@ -83,6 +89,7 @@ export class WorkerPool {
   /** The worker gets nothing more; what it has it finishes. */
   drain(worker: Worker): void {
     worker.isDraining = true;
+    this.serve();
     this.#onChange();
   }
 
@@ -90,6 +97,7 @@ export class WorkerPool {
   remove(worker: Worker): void {
     if (this.#workers.get(worker.id) !== worker) return;
     this.#workers.delete(worker.id);
+    this.serve();
     this.#onChange();
   }
 
@@ -97,9 +105,18 @@ export class WorkerPool {
     return this.#workers.get(worker.id) === worker;
   }
 
-  /** Takes a slot for the invocation, if there is one now and nobody waits. */
+  /** Does a worker that takes requests have this function? */
+  has(functionId: string): boolean {
+    for (const { isDraining, functions } of this.#workers.values()) {
+      if (!isDraining && functions.has(functionId)) return true;
+    }
+    return false;
+  }
+
+  /** Takes a slot for the invocation, if there is one now and nobody waits for one of the same function. */
   tryTake(wanted: Wanted): Worker | null {
-    return this.#waiters.length > 0 ? null : this.#take(wanted);
+    const isAwaited = this.#waiters.some((waiter) => waiter.wanted.functionId === wanted.functionId);
+    return isAwaited ? null : this.#take(wanted);
   }
 
   /** Resolves with a worker whose slot is taken; null when the pool is closed or `signal` aborts before. */
@@ -148,16 +165,24 @@ export class WorkerPool {
     return [...this.#workers.values()];
   }
 
-  /** Gives free slots to those who wait; to be called whenever a worker may have become able. */
+  /**
+   * Gives free slots to those who wait; to be called whenever a worker may have become able. Looks at the workers once
+   * for each that is served and once for each function that has to go on waiting.
+   */
   serve(): void {
-    let served = 0;
-    for (const { wanted, resolve } of this.#waiters) {
-      const worker = this.#take(wanted);
-      if (worker === null) break;
-      served += 1;
-      resolve(worker);
+    const left: Waiter[] = [];
+    const stuck = new Set<string>();
+    for (const waiter of this.#waiters) {
+      const { functionId } = waiter.wanted;
+      const worker = stuck.has(functionId) ? null : this.#take(waiter.wanted);
+      if (worker !== null) {
+        waiter.resolve(worker);
+        continue;
+      }
+      stuck.add(functionId);
+      left.push(waiter);
     }
-    this.#waiters = this.#waiters.slice(served);
+    this.#waiters = left;
   }
 
   /** Nobody gets a worker any more. Idempotent. */
@@ -167,19 +192,21 @@ export class WorkerPool {
     this.#waiters = [];
   }
 
-  #take({ runId, invocation, cause }: Wanted): Worker | null {
-    const worker = this.#pick(runId);
+  #take({ functionId, runId, invocation, cause }: Wanted): Worker | null {
+    const worker = this.#pick(functionId, runId);
     if (worker === null) return null;
     worker.inFlight.set(runId, { invocation, cause, isEnding: false, heartbeats: 0 });
     this.#lastWorker.set(runId, worker.id);
     return worker;
   }
 
-  #pick(runId: string): Worker | null {
+  #pick(functionId: string, runId: string): Worker | null {
+    const isHere = this.has(functionId);
     const last = this.#lastWorker.get(runId);
     let best: Worker | null = null;
     for (const worker of this.#workers.values()) {
       if (worker.isDraining || worker.link.isCongested) continue;
+      if (isHere && !worker.functions.has(functionId)) continue;
       if (worker.inFlight.has(runId)) return worker;
       if (worker.inFlight.size >= worker.slots) continue;
       if (worker.id === last) best = worker;

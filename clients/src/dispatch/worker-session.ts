@@ -4,7 +4,7 @@ import { BadRecordError } from "../errors/codes.js";
 import type { Clock } from "../ports/clock.js";
 import type { Logger } from "../ports/logger.js";
 import type { AbortSignals } from "./abort-signals.js";
-import { decline } from "./decline.js";
+import type { GivenBack } from "./decline.js";
 import type { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
@@ -18,6 +18,7 @@ export interface WorkerSessionDeps {
   readonly states: RunStates;
   readonly heartbeats: HeartbeatLedger;
   readonly aborts: AbortSignals;
+  readonly givenBack: GivenBack;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -68,13 +69,10 @@ export class WorkerSession {
 
   /** What a draining worker lets go of is on its way to another one at once; its steps have ended. */
   #released(runId: string, invocation: number): void {
-    const { pool, lanes, logger, app } = this.#deps;
+    const { pool, givenBack } = this.#deps;
     const isOut = this.#worker.inFlight.get(runId)?.invocation === invocation;
     pool.release(this.#worker, runId, invocation);
-    if (!isOut || !this.#worker.isDraining) return;
-    decline(lanes, { runId, invocation }).catch((err: unknown) =>
-      logger.warn({ err, app, runId, invocation }, "a run that a worker gave back goes on only when its lease ends"),
-    );
+    if (isOut && this.#worker.isDraining) givenBack.giveBack({ runId, invocation });
   }
 
   #report(seq: number, report: StepReport): void {

@@ -86,7 +86,7 @@ export class RegistryView {
   #isClosed = false;
   /** When the end of the topic was last asked for, of those times when all before it is handled. */
   #lookedAtMs = Number.NEGATIVE_INFINITY;
-  #looking: Promise<void> | null = null;
+  #looking: Promise<boolean> | null = null;
 
   constructor(deps: RegistryViewDeps) {
     this.#deps = deps;
@@ -194,6 +194,11 @@ export class RegistryView {
     return { version: this.inForceVersion, generation: this.#generation, readAtMs: this.#freshAtMs };
   }
 
+  /** Resolves once all that was written before this moment is known. @throws TransientError where it cannot be read. */
+  catchUp(): Promise<void> {
+    return this.#freshSince(this.#deps.clock.nowMs());
+  }
+
   /** Before each try to append what was routed by `view`. @throws TransientError where that must not be done any more. */
   checkAppend(view: RoutingView): Promise<void> | void {
     return this.#check(view, SHARES.append);
@@ -228,29 +233,41 @@ export class RegistryView {
   /** Resolves once all that was written before `sinceMs` is known. @throws TransientError */
   async #freshSince(sinceMs: number): Promise<void> {
     const { clock } = this.#deps;
-    const waiting = new AbortController();
-    for (let waitedMs = 0; this.#freshAtMs < sinceMs; waitedMs += FRESH_WAIT.stepMs) {
+    for (let waitedMs = 0; this.#freshAtMs < sinceMs;) {
       if (waitedMs >= FRESH_WAIT.totalMs || this.failure !== null || this.#isClosed) {
         throw new TransientError("what is registered could not be read for too long; try again");
       }
       this.#looking ??= this.#look();
-      await Promise.race([this.#looking, clock.sleep(FRESH_WAIT.stepMs, waiting.signal)]);
+      // Of its own for each pause: all pauses of a call would be too many listeners for one signal.
+      const pause = new AbortController();
+      const paused = clock.sleep(FRESH_WAIT.stepMs, pause.signal);
+      // What looked may have begun before `sinceMs`: then the next look tells. One that failed is not repeated at once.
+      const hasLooked = await Promise.race([this.#looking, paused.then(() => false)]);
+      if (hasLooked) {
+        pause.abort();
+      } else {
+        await paused;
+        waitedMs += FRESH_WAIT.stepMs;
+      }
     }
-    waiting.abort();
   }
 
-  /** Looks whether there is more than what is known. Never rejects: whoever waits for it looks again. */
-  async #look(): Promise<void> {
+  /** Looks whether there is more than what is known. Never rejects. @returns whether that is known now */
+  async #look(): Promise<boolean> {
     const { log, clock, logger, topic } = this.#deps;
     const askedAtMs = clock.nowMs();
     try {
       const { end } = await log.offsets(topic, 0);
       await this.#tail?.reached(end);
-      if (!this.#isClosed) this.#lookedAtMs = askedAtMs;
+      if (this.#isClosed) return false;
+      this.#lookedAtMs = Math.max(askedAtMs, this.#lookedAtMs);
+      return true;
     } catch (err) {
       logger.debug({ err, topic }, "the end of the registry could not be read");
+      return false;
+    } finally {
+      this.#looking = null;
     }
-    this.#looking = null;
   }
 
   #take(records: readonly LogRecord[]): void {

@@ -43,9 +43,13 @@ class Client {
   send(frame: WorkerFrame): void {
     this.socket.send(encodeFrame(frame));
   }
-  hello(app: string, functions: FunctionConfig[], options: { workerId?: string; protocol?: number } = {}): void {
-    const { workerId = "w", protocol = PROTOCOL_VERSION } = options;
-    this.send({ kind: "hello", protocol, workerId, sdk: "test", slots: 4, config: { app, functions } });
+  hello(
+    app: string,
+    functions: FunctionConfig[],
+    options: { workerId?: string; protocol?: number; rejoin?: boolean } = {},
+  ): void {
+    const { workerId = "w", protocol = PROTOCOL_VERSION, ...rejoin } = options;
+    this.send({ kind: "hello", protocol, workerId, sdk: "test", slots: 4, config: { app, functions }, ...rejoin });
   }
   has<K extends GatewayFrame["kind"]>(kind: K): Extract<GatewayFrame, { kind: K }> | undefined {
     return this.frames.find((frame): frame is Extract<GatewayFrame, { kind: K }> => frame.kind === kind);
@@ -120,6 +124,28 @@ describe("workers over WebSocket", () => {
     const changed = await connect();
     changed.hello("shop", [fn({ id: "cart", triggers: [{ event: "cart/other" }] })]);
     await until("a registration", async () => (await registrations()).length === 1);
+  });
+
+  it("leaves the registration as it is for one that comes back, and gives it what it has", async () => {
+    const former = fn({ id: "former", triggers: [{ event: "a" }] });
+    await welcomed("shop", "new");
+    const back = await connect();
+    back.hello("shop", [former], { workerId: "old", rejoin: true });
+    await until("welcome", () => back.has("welcome"));
+    expect(await registrations()).toEqual([]);
+    expect(w.registry.app("shop")?.functions).toEqual([cart]);
+    // A start of its own, as of a process that was made anew, is another thing.
+    const started = await connect();
+    started.hello("shop", [former], { workerId: "started" });
+    await until("a registration", async () => (await registrations()).length === 1);
+  });
+
+  it("registers for one that comes back to a namespace where its app is not known", async () => {
+    const back = await connect();
+    back.hello("shop", [cart], { rejoin: true });
+    await until("the registration", async () => (await registrations()).length === 1);
+    await inForce(w, appOf("shop", 1, [cart]));
+    await until("welcome", () => back.has("welcome"));
   });
 
   it("serves two apps at once, each with its own requests", async () => {

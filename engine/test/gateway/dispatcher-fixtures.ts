@@ -13,7 +13,7 @@ import type { RunStates } from "../../../clients/src/dispatch/run-states.js";
 import type { WorkerSession } from "../../../clients/src/dispatch/worker-session.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { appTopicSpecs } from "../../../clients/src/topics.js";
-import { FakeLink, PARTITIONS, TOPICS, until, world, type World } from "./fixtures.js";
+import { FakeLink, fn, PARTITIONS, TOPICS, until, world, type World } from "./fixtures.js";
 
 export const APP = "shop";
 
@@ -21,10 +21,10 @@ export const APP = "shop";
 export const runOn = (partition: number, no: number): string =>
   shardText(partition) + no.toString(32).padStart(26, "0") + "1";
 
-export function requestOf(runId: string, invocation = 1): StepRequest {
+export function requestOf(runId: string, invocation = 1, id = "f"): StepRequest {
   return {
     app: APP,
-    functionId: `${APP}/f`,
+    functionId: `${APP}/${id}`,
     runId,
     invocation,
     attempt: 0,
@@ -90,9 +90,9 @@ export class DispatcherWorld {
   }
 
   /** Appends a request as an effect of a record at the next offset of its partition. @returns that offset. */
-  async request(runId: string, invocation = 1, atOffset = this.#nextOffset++): Promise<number> {
+  async request(runId: string, invocation = 1, atOffset = this.#nextOffset++, id = "f"): Promise<number> {
     const partition = Number.parseInt(runId.slice(0, 3), 16) % PARTITIONS;
-    const value = encodeStepRequest({ offset: offset(atOffset), index: 0 }, requestOf(runId, invocation));
+    const value = encodeStepRequest({ offset: offset(atOffset), index: 0 }, requestOf(runId, invocation, id));
     await this.world.log.append(TOPICS.steps(APP), partition, [{ key: runId, value }]);
     return atOffset;
   }
@@ -102,9 +102,11 @@ export class DispatcherWorld {
     await this.world.log.append(TOPICS.signals(APP), 0, [{ key: runId, value }]);
   }
 
-  worker(workerId: string, slots: number, dispatcher = this.dispatcher): FakeWorker {
+  /** @param ids of its functions */
+  worker(workerId: string, slots: number, dispatcher = this.dispatcher, ids: readonly string[] = ["f"]): FakeWorker {
     const link = new FakeLink();
-    const session = dispatcher.attach(link, { workerId, slots });
+    const config = { app: APP, functions: ids.map((id) => fn({ id, triggers: [{ event: `${id}/asked` }] })) };
+    const session = dispatcher.attach(link, { workerId, slots, config });
     const given = (): string[] => link.of("request").map(({ request: r }) => `${r.runId}/${r.invocation}`);
     const finish = async (runId: string, invocation = 1): Promise<void> => {
       const seq = ++this.#seq;

@@ -6,7 +6,9 @@
  *  C1  A report stays here until its `ack` or `nack`; after each new `welcome` all that are here are sent again, in
  *      order. `seq` counts over connections.
  *  C2  One heartbeat at most is without an answer; if it still is when the next is due, the connection is taken for dead.
- *  C3  Frames that do not validate end the connection: what a peer sends is not guessed at.
+ *  C3  The configuration is put in force by the first connection alone: a process that comes back may be of a version
+ *      that was replaced meanwhile.
+ *  C4  Frames that do not validate end the connection: what a peer sends is not guessed at.
  */
 import { PROTOCOL_VERSION, type GatewayFrame, type RunState, type StepReport, type WorkerFrame } from "@eddy/schemas";
 import type { Logger } from "../define/logger.js";
@@ -154,8 +156,9 @@ export class FrameTransport implements WorkerTransport {
 
   #connect(): void {
     const { workerId, config, slots } = this.#identity as WorkerIdentity;
+    const again = this.#hasBeenWelcome ? { rejoin: true } : {};
     const connection = this.#deps.open({
-      hello: { kind: "hello", protocol: PROTOCOL_VERSION, workerId, sdk: SDK_NAME, config, slots },
+      hello: { kind: "hello", protocol: PROTOCOL_VERSION, workerId, sdk: SDK_NAME, config, slots, ...again },
       handlers: this.#frames(),
       onClosed: (reason) => {
         if (this.#connection === connection) this.#onLost(reason);

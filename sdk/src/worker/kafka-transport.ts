@@ -3,11 +3,11 @@
  * app's steps. What it cannot tell of a run, it asks to be sent whole.
  *
  * Invariants: the app is registered by the first connection alone, so that a worker of an old version that has lost its
- * brokers for a while does not put its configuration back in force. `drain` leaves the group at once: others take over
+ * brokers for a while does not put its configuration back in force; by a later one only where it is registered no more. `drain` leaves the group at once: others take over
  * while reports of what runs here still go out.
  */
 import type { AppConfig } from "@eddy/schemas";
-import { decliningRunStates, NO_METER, registerApp, StepDispatcher } from "@eddy/clients";
+import { decliningRunStates, NO_METER, registerApp, rejoinApp, StepDispatcher } from "@eddy/clients";
 import type { Logger } from "../define/logger.js";
 import type { AccessHold, LogAccess } from "../kafka/log-access.js";
 import type { WorkerClock } from "../step/clock.js";
@@ -70,7 +70,7 @@ class Dispatching {
 
   async dispatcherOf(config: AppConfig, signal: AbortSignal): Promise<StepDispatcher> {
     const access = await unlessAborted(this.#access.ready(), signal);
-    if (!this.#isRegistered) await registerApp(config, access, signal);
+    await (this.#isRegistered ? rejoinApp : registerApp)(config, access, signal);
     this.#isRegistered = true;
     this.#dispatcher ??= await this.#start(config.app, access);
     if (this.#isRetired) await this.#dispatcher.retire();

@@ -101,6 +101,23 @@ describe("the first connection", () => {
   });
 });
 
+describe("later connections", () => {
+  it("say that the worker comes back, so that a newer version's registration stays; no other hello does", async () => {
+    gateway.onHello = null;
+    const started = transport.start(identity, handlers);
+    await eventually(() => gateway.of("hello").length === 1);
+    // Cut before its welcome: it has not been let in yet.
+    gateway.onHello = { kind: "welcome", leaseMs: 60_000, heartbeatMs: 20_000 };
+    gateway.cut();
+    await eventually(() => logger.lines.length === 1);
+    await clock.advance(100);
+    await started;
+    gateway.cut();
+    await reconnect();
+    expect(gateway.of("hello").map(({ rejoin }) => rejoin)).toEqual([undefined, undefined, true]);
+  });
+});
+
 describe("frames", () => {
   const request = {
     app: "app",

@@ -243,6 +243,27 @@ describe("T3: reports", () => {
     expect(await namespace.inboxOf(0, "register")).toHaveLength(1);
   });
 
+  it("leave a newer version's registration in force when the connection comes back", async () => {
+    const functionOf = (id: string): FunctionConfig => {
+      const triggers = [{ event: "a", if: null }];
+      return { id, name: id, triggers, cancelOn: [], waits: [], retries: 0 };
+    };
+    const old = await started("old", 5, [functionOf("f")]);
+    await made("new", 5, [functionOf("f"), functionOf("g")]).start();
+    namespace.beforeAppend = () => {
+      throw away();
+    };
+    const reported = old.transport.report(report(runOn(0, 1)));
+    await passing(() => old.heard.at(-1) === "disconnected");
+    namespace.beforeAppend = () => undefined;
+    await old.clock.advance(10_000);
+    await reported;
+    const registered = (await namespace.inboxOf(0, "register")).map(({ config }) =>
+      config.functions.map(({ id }) => id),
+    );
+    expect(registered).toEqual([["f"], ["f", "g"]]);
+  });
+
   it("that the log will never take are refused", async () => {
     const w = await started();
     const data = new Uint8Array(41 * 1_048_576);
