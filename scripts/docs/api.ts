@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { Application, LogLevel, Logger, type TypeDocOptions } from "typedoc";
 import type { PluginOptions } from "typedoc-plugin-markdown";
 
-/** What users import, with the page that it is described on. */
-const ENTRY_POINTS = ["sdk/src/index.ts"];
+/** What users import: each is a page, named by the `@module` that its file says. */
+const ENTRY_POINTS = ["sdk/src/index.ts", "sdk/src/testing/index.ts"];
 
 export const API_FOLDER = "docs/api";
 
@@ -54,7 +54,8 @@ async function generate(root: string, folder: string): Promise<ApiDocs> {
     plugin: ["typedoc-plugin-markdown"],
     entryPoints: ENTRY_POINTS.map((path) => join(root, path)),
     tsconfig: join(root, "scripts/docs/tsconfig.api.json"),
-    name: "@eddy/sdk",
+    name: "The API of the SDK",
+    pageTitleTemplates: { module: ({ name }) => (name === "sdk" ? "@eddy/sdk" : `@eddy/sdk/${name}`) },
     readme: "none",
     router: "module",
     // A commit changes no page by itself, and types are checked elsewhere.
@@ -69,7 +70,7 @@ async function generate(root: string, folder: string): Promise<ApiDocs> {
     hideGenerator: true,
     requiredToBeDocumented: ["Enum", "Variable", "Function", "Class", "Interface", "TypeAlias", "Method", "Accessor"],
     // A shape that a type is compared with.
-    intentionallyNotDocumented: ["Jsonify.__type.toJSON"],
+    intentionallyNotDocumented: ["sdk.Jsonify.__type.toJSON"],
     validation: { notExported: false, invalidLink: true, invalidPath: true, notDocumented: true },
   } satisfies Partial<TypeDocOptions> & PluginOptions;
   const app = await Application.bootstrapWithPlugins(options);

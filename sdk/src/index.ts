@@ -1,5 +1,6 @@
 /**
- * Eddy's SDK: define durable functions, send events, run a worker.
+ * Eddy's SDK: define durable functions, send events, run a worker. `@eddy/sdk/inngest` is the same, with the client under
+ * the name `Inngest` too.
  * @module sdk
  */
 export { Eddy, type AnyEddy, type ByName, type EddyOptions } from "./define/client.js";

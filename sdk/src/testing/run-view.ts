@@ -8,47 +8,86 @@ import type { Untyped } from "../define/event-type.js";
  */
 export type StepStatus = "Completed" | "Failed" | "Retrying" | "Waiting" | "TimedOut" | "Withdrawn";
 
-/** A step that has been performed at least once, or is waited for. */
+/** A step that has been performed at least once, or is waited for: a part of {@link RunView}. */
 export interface StepView {
+  /** With its number where the id was used before: `mail`, `mail:1`, `mail:2`. */
   readonly id: string;
   /** `run` stands for `step.sendEvent` too. */
   readonly kind: "run" | "sleep" | "wait";
+  /** Where it stands at this moment. */
   readonly status: StepStatus;
-  /** What the handler got: a step's result, a wait's event; null where there is none. */
+  /** What the handler got: a step's result as JSON has it, a wait's event; null where there is none. */
   readonly output: Untyped;
-  /** Of the last attempt that failed. */
+  /** Of the last attempt that failed, also where a later one succeeded; null where none did. */
   readonly error: RunError | null;
-  /** Attempts that were made; 0 for sleeps and waits. */
+  /** Attempts that were made, with those that failed; 0 for sleeps and waits. */
   readonly attempts: number;
 }
 
 /** An event that the run waits for at this moment. */
 export interface WaitView {
+  /** The id that the handler gave the wait. */
   readonly id: string;
+  /** The event's name. */
   readonly event: string;
+  /** Virtual time at which it ends with null. */
   readonly until: Date;
 }
 
+/** What was thrown, as the engine keeps it: by a step's last attempt, or by what ended the run. */
 export interface RunError {
+  /** `Error`, `TypeError`, ...; of Eddy's own, such as `NonDeterminismError`, too. */
   readonly name: string;
+  /** As it was thrown. */
   readonly message: string;
+  /** null where the error came without one. */
   readonly stack: string | null;
 }
 
+/**
+ * A run at one moment: `t.run(id)` and `t.runs()` give it. It does not change by itself; ask again after `send` or `advance`.
+ * @example
+ * ```ts
+ * import { testEngine } from "@eddy/sdk/testing";
+ * import { Eddy } from "@eddy/sdk";
+ *
+ * const eddy = new Eddy({ id: "shop" });
+ * const nag = eddy.createFunction({ id: "nag", triggers: [{ event: "bill/sent" }] }, async ({ step }) => {
+ *   const paid = await step.waitForEvent("paid", { event: "bill/paid", match: "data.bill", timeout: "14 days" });
+ *   return paid === null ? "late" : "paid";
+ * });
+ * const t = await testEngine({ functions: [nag], now: "2026-01-01T00:00:00Z" });
+ * const { runs } = await t.send({ name: "bill/sent", data: { bill: 7 } });
+ *
+ * const open = await t.run(runs[0]);
+ * console.log(open.status, open.waits); // Running [{ id: "paid", event: "bill/paid", until: 2026-01-15T00:00:00.000Z }]
+ *
+ * await t.advance("14 days");
+ * const ended = await t.run(runs[0]);
+ * console.log(ended.output, ended.steps[0]?.status); // late TimedOut
+ * await t.close();
+ * ```
+ */
 export interface RunView {
+  /** The run's id: `Sent.runs` has it. */
   readonly id: string;
-  /** Its id. */
+  /** The function's id, without the app. */
   readonly function: string;
   /** What started it. */
   readonly event: { readonly id: string; readonly name: string };
+  /** `Running` also while it sleeps, waits, or has to wait for a retry. */
   readonly status: RunSummary["status"];
-  /** What the handler returned; null until then. */
+  /** What the handler returned, as JSON has it; null until then. */
   readonly output: Untyped;
+  /** Why it failed; null unless it has. A step's own errors are with the step. */
   readonly error: RunError | null;
+  /** Virtual time. */
   readonly startedAt: Date;
+  /** Virtual time; null until then. */
   readonly endedAt: Date | null;
   /** In the order in which they were first heard of. */
   readonly steps: readonly StepView[];
+  /** What it waits for at this moment; empty once it has ended. */
   readonly waits: readonly WaitView[];
   /** Everything, line by line, as `GET /v1/runs/:id/timeline` has it. */
   readonly timeline: readonly TimelineLine[];

@@ -10,17 +10,26 @@ import { EddyFunction } from "../define/eddy-function.js";
 import type { CurrentStep, StepId, Steps } from "../define/types.js";
 import { TestEngineError } from "./test-engine-error.js";
 
+/** Which steps of an id are meant, in `replaceStep`, `failStep` and `restoreStep`. */
 export interface StepChoice {
-  /** Default: in all functions of the test engine. */
+  /** A function of the test engine, or its id. Default: in all of them. */
   readonly in?: EddyFunction | string | undefined;
-  /** The id is computed, or asked for outside of the handler's own text: it cannot be checked. */
+  /**
+   * The id is computed, or asked for outside of the handler's own text: take it as it is. Default: false, then an id that
+   * no handler's text shows is a TestEngineError, so that no real mail goes out for a slip of the pen.
+   */
   readonly unchecked?: boolean | undefined;
 }
+/** Which attempts fail, in `failStep`. */
 export interface FailureOptions extends StepChoice {
-  /** Attempts that fail, over all runs. Default: all. */
+  /** How many attempts fail from now on, counted over all runs. Default: all. */
   readonly times?: number | undefined;
 }
-/** Gets what the step's own function would get: the input given to `step.run`, or the events of `step.sendEvent`. */
+/**
+ * What a step does instead of its own. Gets what the step's own function would get: the input given to `step.run`, or, in
+ * one array, the events of `step.sendEvent`. What it returns is the step's result (of a `step.sendEvent`: `{ ids }`), what
+ * it throws is the attempt's error.
+ */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a double may take whatever the step's function takes
 export type StepBody = (...input: any[]) => unknown;
 

@@ -20,39 +20,9 @@ import { MemoryDelivery } from "./memory-delivery.js";
 import { MemoryTransport } from "./memory-transport.js";
 import { viewOf, type RunView } from "./run-view.js";
 import { StepDoubles, type FailureOptions, type StepBody, type StepChoice } from "./step-doubles.js";
+import type { Sent, TestedClient, TestEngineOptions } from "./test-engine-options.js";
 import { keptAlive, TEST_CLOCK } from "./test-clock.js";
 import { TestEngineError } from "./test-engine-error.js";
-
-export interface TestEngineOptions {
-  /** All of one app. */
-  readonly functions: readonly EddyFunction[];
-  /**
-   * The functions' client. Given, what it sends while the test engine is open goes there too, also inside of steps, and
-   * its `schemas` are checked. Give it to one test engine at a time. Default: a client of the test engine's own.
-   */
-  readonly client?: TestedClient | undefined;
-  /** When virtual time begins. Default: now. */
-  readonly now?: Date | number | string | undefined;
-  /** How long nothing may happen, in ms of real time, while a step or handler still runs. Default 4,000. */
-  readonly patienceMs?: number | undefined;
-  /**
-   * As for `connect`, in ms of real time: how long a handler may take for work of its own beside a sleep or wait, before it
-   * is thought to have none. Each sleep or wait of a parallel group that ends takes a test that long. Default 50.
-   */
-  readonly idleGraceMs?: number | undefined;
-  /** Gets the lines of engine and worker, such as failed attempts. Default: nobody. A handler's own go where they always go. */
-  readonly logger?: Logger | undefined;
-}
-
-/** As much of a client as is needed here. */
-export type TestedClient = Pick<Eddy<Untyped>, "id" | "send" | "openSender" | "divert">;
-
-export interface Sent {
-  /** Of the events, in their order. */
-  readonly ids: readonly string[];
-  /** Ids of the runs that they started, in the same order. */
-  readonly runs: readonly string[];
-}
 
 const DEFAULTS = { patienceMs: 4_000, idleGraceMs: 50 } as const;
 /** The log of one call: who writes more sends events to itself. */
@@ -62,8 +32,38 @@ const BUSY_TURNS = 200;
 const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Starts functions in memory, in virtual time: `await testEngine({ functions: [cartAbandonment] })`. Close it.
- * @throws TestEngineError without functions; ConnectError for functions that an engine would refuse.
+ * Starts functions in memory, in virtual time. Close what you have started.
+ * @throws TestEngineError without functions, or for a `now` that is no point in time; ConnectError for functions that an
+ *   engine would refuse.
+ * @example
+ * ```ts
+ * import { Eddy } from "@eddy/sdk";
+ * import { testEngine } from "@eddy/sdk/testing";
+ * import assert from "node:assert/strict";
+ * import { test } from "node:test";
+ *
+ * const eddy = new Eddy({ id: "shop" });
+ * const remind = eddy.createFunction({ id: "remind", triggers: [{ event: "cart/filled" }] }, async ({ event, step }) => {
+ *   await step.sleep("a day", "24h");
+ *   await step.run("mail", (to: string) => console.log("a mail to", to), event.data.email);
+ * });
+ *
+ * test("a mail after a day", async () => {
+ *   const t = await testEngine({ functions: [remind] });
+ *   try {
+ *     const mails: string[] = [];
+ *     t.replaceStep("mail", (to: string) => mails.push(to));
+ *     const { runs } = await t.send({ name: "cart/filled", data: { email: "ada@example.org" } });
+ *     await t.advance("23h");
+ *     assert.deepEqual(mails, []);
+ *     await t.advance("1h");
+ *     assert.deepEqual(mails, ["ada@example.org"]);
+ *     assert.equal((await t.run(runs[0])).status, "Completed");
+ *   } finally {
+ *     await t.close();
+ *   }
+ * });
+ * ```
  */
 export function testEngine(options: TestEngineOptions): Promise<TestEngine> {
   return keptAlive(async () => {
@@ -79,6 +79,14 @@ export function testEngine(options: TestEngineOptions): Promise<TestEngine> {
   });
 }
 
+/**
+ * Functions on the real engine, in memory. Time is virtual and stands still until it is moved. Each call resolves when
+ * all that follows from it at this time has happened: runs started, steps done, events of steps taken.
+ *
+ * Each call rejects with TestEngineError once the test engine is closed, where a step or handler does not end within
+ * `patienceMs` (the message names it), where functions go on without end by events to themselves, and where the engine
+ * itself has failed.
+ */
 export class TestEngine {
   readonly #engine: MemoryEngine;
   readonly #client: TestedClient;
@@ -127,7 +135,7 @@ export class TestEngine {
     );
   }
 
-  /** Called by `testEngine`. */
+  /** @internal Called by `testEngine`. */
   async start(): Promise<void> {
     this.#client.divert(this.#delivery);
     try {
@@ -169,15 +177,20 @@ export class TestEngine {
 
   /**
    * Moves time on, and resolves when everything that is due by then has happened, each thing at its own time: sleeps and
-   * waits that end, retries, events sent with a `ts` in between, and what follows from them.
+   * waits that end, retries, events sent with a `ts` in between, and what follows from them; at the very end too.
    * @param by ms, or a duration such as "24h" or "3 days".
+   * @throws RangeError for something else.
    */
   advance(by: number | string): Promise<void> {
     const ms = parseDuration(by);
     return this.#move(() => this.#engine.nowMs + ms);
   }
 
-  /** As `advance`, to a point in time. @throws TestEngineError for one that lies back */
+  /**
+   * As `advance`, to a point in time.
+   * @param time a Date, ms since 1970, or ISO 8601 text.
+   * @throws TestEngineError for one that lies back.
+   */
   async advanceTo(time: Date | number | string): Promise<void> {
     const atMs = new Date(time).getTime();
     if (!(atMs >= this.#engine.nowMs)) {
@@ -186,7 +199,11 @@ export class TestEngine {
     await this.#move(() => atMs);
   }
 
-  /** A run as it is now. @throws TestEngineError for an id that no run has. */
+  /**
+   * A run as it is now.
+   * @param runId one of those that `send` resolved with; undefined is let in, so that `runs[0]` needs no check.
+   * @throws TestEngineError for an id that no run has.
+   */
   run(runId: string | undefined): Promise<RunView> {
     return keptAlive(async () => {
       this.#check();
@@ -200,7 +217,7 @@ export class TestEngine {
     });
   }
 
-  /** All runs there were, in the order of their start; of one function, where one is given. */
+  /** All runs there were, in the order of their start; with `of`, those of one function, or of its id. */
   runs(of?: EddyFunction | string): Promise<readonly RunView[]> {
     const id = typeof of === "object" ? of.id : of;
     return keptAlive(async () => {
@@ -211,28 +228,42 @@ export class TestEngine {
   }
 
   /**
-   * From now on the step does this instead of what it would do, in every attempt. A step used several times is meant as
-   * a whole by its id, one by one as `mail`, `mail:1`, ...
+   * From now on the step does this instead of what it would do, in every attempt. An id used several times in a run
+   * (`mail`, `mail:1`, ...) means all of them, `mail:1` that one alone.
    * @throws TestEngineError for a function or step that there is not.
+   * @example
+   * ```ts
+   * import { type TestEngine } from "@eddy/sdk/testing";
+   *
+   * declare const t: TestEngine;
+   * t.replaceStep("charge", (amount: number) => ({ receipt: `r-${amount}` }));
+   * t.replaceStep("mail", () => "sent", { in: "remind" }); // Of this function alone.
+   * t.failStep("charge", new Error("503"), { times: 2 }); // Two attempts fail; the third does what is said above.
+   * t.restoreStep("mail", { in: "remind" }); // As it was before.
+   * ```
    */
   replaceStep(stepId: string, body: StepBody, choice: StepChoice = {}): void {
     this.#doubles.replace(stepId, body, choice);
   }
 
   /**
-   * From now on attempts of the step fail with this error, `times` of them; NonRetriableError and RetryAfterError mean
-   * what they always mean. @throws TestEngineError as `replaceStep`
+   * From now on attempts of the step fail with this error, `times` of them; after that it does what it did before. Retries
+   * are due later: `advance`. NonRetriableError and RetryAfterError mean what they always mean.
+   * @throws TestEngineError as `replaceStep`, and for what is no Error.
    */
   failStep(stepId: string, error: Error, options: FailureOptions = {}): void {
     this.#doubles.fail(stepId, error, options);
   }
 
-  /** The step is itself again. @throws TestEngineError as `replaceStep` */
+  /**
+   * The step is itself again: what `replaceStep` and `failStep` said with the same `in` no longer counts.
+   * @throws TestEngineError as `replaceStep`.
+   */
   restoreStep(stepId: string, choice: StepChoice = {}): void {
     this.#doubles.restore(stepId, choice);
   }
 
-  /** Idempotent. @throws what was wrong with the engine */
+  /** Ends it, and what runs in it. Idempotent. @throws what was wrong with the engine, where something was. */
   close(): Promise<void> {
     this.#closing ??= keptAlive(() => this.#close());
     return this.#closing;
