@@ -107,4 +107,16 @@ describe("lookback (G9)", () => {
     s.send("b", { id: "d1" });
     expect([...s.world.rows.keys()].filter((k) => k.startsWith("e|"))).toHaveLength(0);
   });
+
+  it("reads what was sent twice once, also when its id is forgotten by now (G6)", () => {
+    const { s, request } = waitingReview();
+    const sent = { ...s.event("undeclared", { id: "d1" }), id: "twice", idFrom: "generated" as const };
+    s.apply(sent);
+    s.apply(sent);
+    expect(s.rejections).toEqual(["DUPLICATE_EVENT"]);
+    s.apply({ kind: "advance", ms: HOUR });
+    s.report(request, [waitOp(request, "wait", "undeclared", "data.id", HOUR)]);
+    expect(s.historyOf("waitResolved")).toMatchObject([{ eventId: "twice" }]);
+    expect(keptRows(s)).toHaveLength(1);
+  });
 });

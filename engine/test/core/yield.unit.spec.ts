@@ -35,6 +35,16 @@ describe("yielded", () => {
     expect(s.lastRequest()).toMatchObject({ invocation: 3, pending: [], stepAttempts: [["flaky", 1]] });
   });
 
+  it("waits where the invocation has got nowhere, lest it is dispatched again and again", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [failedOp("flaky")], YIELDED);
+    expect(s.requests).toHaveLength(1);
+    s.tick(HOUR);
+    expect(s.lastRequest()).toMatchObject({ invocation: 2, stepAttempts: [["flaky", 1]] });
+    s.report(s.lastRequest(), [], YIELDED);
+    expect(s.historyOf("attemptFailed").at(-1)?.error.name).toBe("NothingToWaitForError");
+  });
+
   it("does not move the mark: an event that a step before the last caused is not missed (G9)", () => {
     const s = new Scenario([review]);
     s.send("draft/requested", { id: "d1" });
