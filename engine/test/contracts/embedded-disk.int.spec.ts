@@ -171,7 +171,7 @@ describe("embedded log: retention in the background", () => {
 
 describe("embedded log: a disk that fails", () => {
   /** Opens a log whose syncs fail from the moment on that the answer's `fail` is called. */
-  async function openFailing(): Promise<{ readonly log: EmbeddedLog; readonly fail: () => void }> {
+  async function openFailing(): Promise<{ readonly log: EmbeddedLog; fail(): void; heal(): void }> {
     let failing = false;
     const check = (): void => {
       if (failing) throw new Error("no space left on device");
@@ -188,7 +188,7 @@ describe("embedded log: a disk that fails", () => {
         return { datasync, sync: () => file.sync(), close: () => file.close() };
       },
     });
-    return { log, fail: () => (failing = true) };
+    return { log, fail: () => void (failing = true), heal: () => void (failing = false) };
   }
 
   it("L3 refuses everything after a write of unknown outcome, shows none of it, is well once reopened", async () => {
@@ -215,6 +215,42 @@ describe("embedded log: a disk that fails", () => {
     await log.append(CHANGELOG.name, 0, many);
     fail();
     await log.cleaned();
-    expect(logged).toMatchObject([{ directory, error: expect.any(TransientError) }]);
+    const cleaning = logged.filter((line) => "error" in line);
+    expect(cleaning).toMatchObject([{ directory, error: expect.any(TransientError) }]);
+  });
+  it("L3 takes writes again once it can, behind all that it acknowledged, for writers and readers that were there", async () => {
+    const { log, fail, heal } = await openFailing();
+    const writer = await log.openChangelogWriter(CHANGELOG.name, 0);
+    await log.append(INBOX.name, 0, records("a"));
+    const reader = log.reader(INBOX.name, 0, at(1));
+    fail();
+    for (const value of ["b", "c", "d"]) {
+      await expect(log.append(INBOX.name, 0, records(value))).rejects.toThrow(/no space left on device/);
+      clock.advance(1_000);
+    }
+    expect((await readAll(log, INBOX)).map(valueOf)).toEqual(["a"]);
+    // Told once, however long it lasts.
+    expect(logged).toMatchObject([{ message: expect.stringContaining("no space left on device"), directory }]);
+    heal();
+    const { baseOffset } = await log.append(INBOX.name, 0, records("e"));
+    await writer.commit([record("k", "v")]);
+    const all = (await readAll(log, INBOX)).map(valueOf);
+    expect(["a,e", "a,b,e"]).toContain(all.join());
+    expect(baseOffset).toBe(all.length - 1);
+    const seen = await reader.read({ recordsMax: 10, waitMs: 0 });
+    expect(seen.at(-1)).toMatchObject({ offset: baseOffset });
+    await log.close();
+    expect((await readAll(await open(), INBOX)).map(valueOf)).toEqual(all);
+  });
+  it("is not asked more often than each second whether it takes writes again", async () => {
+    const { log, fail, heal } = await openFailing();
+    fail();
+    await expect(log.append(INBOX.name, 0, records("a"))).rejects.toThrow(TransientError);
+    heal();
+    clock.advance(999);
+    await expect(log.append(INBOX.name, 0, records("b"))).rejects.toThrow(TransientError);
+    clock.advance(1);
+    await log.append(INBOX.name, 0, records("c"));
+    expect((await readAll(log, INBOX)).map(valueOf).at(-1)).toBe("c");
   });
 });

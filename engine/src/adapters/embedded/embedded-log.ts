@@ -6,9 +6,10 @@
  *   offset ─┘            while a group is being written, the next one gathers
  *
  * Acknowledged means: in RocksDB's write-ahead log, handed to the operating system, so that it survives kill -9 of this
- * process; with `fsync` it is on the disk and survives a power loss too. After a failed write nobody knows what the
- * disk holds, and offsets must not be given out twice: the log then refuses everything until it is opened again.
- * The directory belongs to one process at a time.
+ * process; with `fsync` it is on the disk and survives a power loss too. After a failed write, as on a full disk, nobody
+ * knows what the disk holds, and offsets must not be given out twice: the log then refuses every write until it has read
+ * again what is there, as after a crash. Readers see none of a failed write before. The directory belongs to one process
+ * at a time.
  */
 import { randomUUID } from "node:crypto";
 import type { Offset } from "@eddy/schemas";
@@ -45,7 +46,7 @@ import { LogWrite, WriteGroup } from "./write-group.js";
 export interface EmbeddedLogOptions {
   /** Gives the append times, the real time of waiting reads, and the pace of retention. */
   readonly clock: Clock;
-  /** Is told of failures of retention and compaction, which run in the background. */
+  /** Is told of failures of retention and compaction, which run in the background, and of writes that fail. */
   readonly logger: Pick<Logger, "error">;
   /** Acknowledged records survive a power loss too, at the price of a disk's sync per group. */
   readonly fsync: boolean;
@@ -62,6 +63,8 @@ export interface EmbeddedLogOptions {
 const WRITE_BUFFER_BYTES = 32 * 1_048_576;
 const TAIL_BYTES_MAX = 32 * 1_048_576;
 const NOTED_KEYS_MAX = 200_000;
+/** Pause between two looks whether writes are possible again, in ms. */
+const MEND_EVERY_MS = 1_000;
 /** What an append takes in a group besides its records, roughly. */
 const WRITE_OVERHEAD_BYTES = 64;
 
@@ -74,13 +77,17 @@ export class EmbeddedLog implements Log {
   readonly #readers = new Set<PartitionReader>();
   readonly #commits: GroupCommit<LogWrite<unknown>>;
   readonly #cleaner: LogCleaner;
+  readonly #logger: Pick<Logger, "error">;
+  /** Of the last write; null once it has been looked what came of it. */
   #failure: Error | null = null;
+  #mendAtMs = Number.NEGATIVE_INFINITY;
   #closing: Promise<void> | null = null;
 
   private constructor(db: NativeDb, topics: Map<string, EmbeddedTopic>, options: EmbeddedLogOptions) {
     this.#db = db;
     this.#topics = topics;
     this.#clock = options.clock;
+    this.#logger = options.logger;
     this.#tails = new TailCache(options.tailBytesMax ?? TAIL_BYTES_MAX);
     this.#walSync = options.fsync ? new WalSync(() => db.walFile(), options.openForSync ?? openForSync) : null;
     this.#commits = new GroupCommit((group) => this.#writeGroup(group));
@@ -216,18 +223,47 @@ export class EmbeddedLog implements Log {
   }
 
   async #writeGroup(writes: readonly LogWrite<unknown>[]): Promise<void> {
-    if (this.#failure !== null) throw this.#failure;
+    if (this.#failure !== null) await this.#mend(this.#failure);
     const group = new WriteGroup(this.#clock.nowMs());
     for (const write of writes) write.prepare(group);
     try {
       await this.#db.write((batch) => group.fill(batch));
       await this.#walSync?.sync();
     } catch (cause) {
-      const message = `a write to ${this.#db.directory} failed; the log takes no more until it is opened again`;
-      this.#failure = new TransientError(message, { directory: this.#db.directory }, { cause });
-      throw this.#failure;
+      throw this.#failed(cause);
     }
     for (const partition of group.show(this.#tails)) this.#cleaner.noteAppend(partition);
+  }
+
+  #failed(cause: unknown): Error {
+    const { directory } = this.#db;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `a write to the log failed, it is tried again until the log takes writes: ${reason}`;
+    // Once: it may last.
+    if (this.#failure === null) this.#logger.error({ directory, err: cause }, message);
+    this.#failure = new TransientError(message, { directory }, { cause });
+    this.#mendAtMs = this.#clock.nowMs() + MEND_EVERY_MS;
+    return this.#failure;
+  }
+
+  /** Takes over what the disk has, once the database can be opened again. @throws why it cannot */
+  async #mend(failure: Error): Promise<void> {
+    if (this.#clock.nowMs() < this.#mendAtMs) throw failure;
+    try {
+      await this.#walSync?.close();
+      await this.#db.reopen(); // also where only a sync failed: another one would not tell what is lost
+      await this.#walSync?.sync();
+      const stored = await loadTopics(this.#db);
+      for (const [name, { partitions }] of this.#topics) {
+        const found = stored.get(name);
+        if (found === undefined)
+          this.#topics.delete(name); // its making failed
+        else for (const partition of partitions) partition.restore(found.partitions[partition.no] ?? partition);
+      }
+    } catch (cause) {
+      throw this.#failed(cause);
+    }
+    this.#failure = null;
   }
 
   #putTopic(group: WriteGroup, spec: TopicSpec): void {

@@ -10,7 +10,7 @@
  */
 import { offset } from "@eddy/schemas";
 import type { Offset } from "@eddy/schemas";
-import { FencedError } from "@eddy/clients/errors";
+import { FencedError, StateCorruptedError } from "@eddy/clients/errors";
 import type { LogRecord, OffsetRange, TopicSpec } from "@eddy/clients";
 import { AppendSignal } from "../append-signal.js";
 import { checkInRange } from "../partition-reader.js";
@@ -89,6 +89,23 @@ export class EmbeddedPartition implements RecordSource {
 
   get memory(): PartitionMemory {
     return { ...this.#memory, end: this.#end, lastAppendMs: this.lastAppendMs };
+  }
+
+  /**
+   * After a write of unknown outcome: what the disk has of the partition counts.
+   * @param stored the same partition, as the catalog has read it. @throws StateCorruptedError where it lacks what readers saw
+   */
+  restore(stored: EmbeddedPartition): void {
+    const { end } = stored.range;
+    if (end < this.#end) {
+      const message = `${this.name} ends at ${end} on the disk, but records up to ${this.#end} were stored there before`;
+      throw new StateCorruptedError(message, { partition: this.name, end, before: this.#end });
+    }
+    this.tail.clear();
+    this.#memory = stored.memory;
+    this.assignedEnd = end;
+    this.lastAppendMs = stored.lastAppendMs;
+    this.advance(end);
   }
 
   /** From the moment this is part of a write group: a reader must not go where records are being deleted. */

@@ -1,6 +1,9 @@
 /**
  * One RocksDB database, with our errors: what RocksDB says in text alone becomes a class that callers can branch on.
  * Used by the store and by the embedded log.
+ *
+ * After a write that failed, as on a full disk, RocksDB takes no more until it is opened again: the next write does that
+ * first, and calls that come meanwhile wait for it. What the failed write left is then as after a crash: all or nothing.
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -38,12 +41,17 @@ const MEMTABLES_MAX = 3;
 
 export class NativeDb {
   readonly directory: string;
-  readonly #db: RocksDB;
+  readonly #options: NativeDbOptions;
+  #db: RocksDB;
+  /** failed: it takes no writes; closed: nothing at all, as it could not be opened again. */
+  #state: "well" | "failed" | "closed" = "well";
+  #reopening: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
-  private constructor(directory: string, db: RocksDB) {
+  private constructor(directory: string, db: RocksDB, options: NativeDbOptions) {
     this.directory = directory;
     this.#db = db;
+    this.#options = options;
   }
 
   /**
@@ -58,19 +66,20 @@ export class NativeDb {
     } catch (cause) {
       throw new ConfigError(`cannot use ${path} as a data directory: ${textOf(cause)}`, { directory: path }, { cause });
     }
-    const db = new RocksDB(path, { writeBufferSize: options.writeBufferBytes, maxWriteBufferNumber: MEMTABLES_MAX });
-    try {
-      await db.ready();
-    } catch (cause) {
-      throw openError(cause, path);
-    }
-    await removeOldInfoLogs(path);
-    return new NativeDb(path, db);
+    return new NativeDb(path, await openNative(path, options), options);
+  }
+
+  /** Opens it again, as after a crash; calls that come meanwhile wait. @throws as `open`; then it can be tried again. */
+  async reopen(): Promise<void> {
+    this.#checkOpen();
+    this.#reopening ??= this.#openAgain().finally(() => (this.#reopening = null));
+    await this.#reopening;
+    this.#checkOpen();
   }
 
   /** One native call for all keys. @returns values in the order of `keys`. */
   async getMany(keys: readonly Key[]): Promise<readonly (Buffer | undefined)[]> {
-    this.#checkOpen();
+    await this.#readable();
     if (keys.length === 0) return [];
     const batch = this.#db.read({ capacity: keys.length, autoDestroy: true });
     const reads = keys.map((key) => batch.get(key));
@@ -82,7 +91,7 @@ export class NativeDb {
 
   /** One consistent state, in key order. */
   async scan(range: KeyRange): Promise<readonly { readonly key: Buffer; readonly value: Buffer }[]> {
-    this.#checkOpen();
+    await this.#readable();
     if (range.limit <= 0) return [];
     // A capacity above the limit tells the iterator at its first call that there is no more: one call instead of two.
     const capacity = Math.min(range.limit + 1, SCAN_ROWS_PER_CALL_MAX);
@@ -98,31 +107,55 @@ export class NativeDb {
   /** Writes what `fill` puts into the batch: all of it or nothing, in the write-ahead log when it resolves. */
   async write(fill: (batch: Batch) => void): Promise<void> {
     this.#checkOpen();
+    if (this.#state !== "well" || this.#reopening !== null) await this.reopen();
     const batch = this.#db.write({ autoDestroy: true });
     fill({
       put: (key, value) => batch.tryPut(key, value),
       delete: (key) => batch.tryDelete(key),
       deleteRange: (from, to) => batch.tryDeleteRange(from, to),
     });
-    return this.#guarded(() => batch.flush());
+    try {
+      await this.#guarded(() => batch.flush());
+    } catch (error) {
+      this.#state = "failed";
+      throw error;
+    }
   }
 
   /** Path of the write-ahead log file that the next write goes to, unless that write starts another. */
   async walFile(): Promise<string> {
-    this.#checkOpen();
+    await this.#readable();
     return this.#guarded(async () => join(this.directory, (await this.#db.currentWalFile()).path));
   }
 
   /** Writes the memtable to a table file. */
   async flush(): Promise<void> {
-    this.#checkOpen();
+    await this.#readable();
     return this.#guarded(() => this.#db.flush());
   }
 
   /** Lets calls under way end first. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#db.close();
+    this.#closing ??= this.#end();
     return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    await this.#reopening?.catch(() => undefined); // whoever asked for it is told
+    if (this.#state !== "closed") await this.#db.close();
+  }
+
+  async #openAgain(): Promise<void> {
+    if (this.#state !== "closed") await this.#db.close();
+    this.#state = "closed";
+    this.#db = await openNative(this.directory, this.#options);
+    this.#state = "well";
+  }
+
+  /** Reads go on after a failed write, but for the time in which it is opened again. */
+  async #readable(): Promise<void> {
+    this.#checkOpen();
+    if (this.#state === "closed" || this.#reopening !== null) await this.reopen();
   }
 
   #checkOpen(): void {
@@ -136,6 +169,18 @@ export class NativeDb {
       throw callError(cause, this.directory);
     }
   }
+}
+
+/** @throws as `NativeDb.open` */
+async function openNative(path: string, { writeBufferBytes }: NativeDbOptions): Promise<RocksDB> {
+  const db = new RocksDB(path, { writeBufferSize: writeBufferBytes, maxWriteBufferNumber: MEMTABLES_MAX });
+  try {
+    await db.ready();
+  } catch (cause) {
+    throw openError(cause, path);
+  }
+  await removeOldInfoLogs(path);
+  return db;
 }
 
 /** RocksDB starts a new text log at each open and keeps a thousand old ones: they say nothing that we need. */

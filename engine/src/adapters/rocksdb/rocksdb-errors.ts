@@ -3,8 +3,9 @@ import { StateCorruptedError, StoreLockedError, TransientError } from "@eddy/cli
 
 /** The lock file is taken, by this process or by another one. */
 const LOCKED = /lock hold by current process|while lock file/i;
-/** Nothing is wrong with the data: the machine lacks something. */
-const MACHINE = /no space left|disk quota|too many open files|permission denied|read-only file system|cannot allocate/i;
+/** Nothing is wrong with the data: the machine lacks something. In the words of the system. */
+const FULL = /no space left on device|disk quota exceeded|file too large/i;
+const REFUSED = /too many open files|permission denied|read-only file system|cannot allocate memory/i;
 const DAMAGED = /corrupt|checksum|magic number|truncated/i;
 
 /** @returns what a failed open of `directory` means. */
@@ -16,7 +17,8 @@ export function openError(cause: unknown, directory: string): Error {
       cause,
     });
   }
-  if (MACHINE.test(text)) return new TransientError(`cannot open ${directory}: ${text}`, fields, { cause });
+  const problem = machineProblem(text);
+  if (problem !== null) return new TransientError(`cannot open ${directory}: ${problem}`, fields, { cause });
   // What else RocksDB refuses at open is a file missing, cut, or from a newer version.
   return new StateCorruptedError(`the data in ${directory} is damaged: ${text}`, fields, { cause });
 }
@@ -24,9 +26,16 @@ export function openError(cause: unknown, directory: string): Error {
 /** @returns what a failed call on an open database means. */
 export function callError(cause: unknown, directory: string): Error {
   const text = textOf(cause);
-  const message = `${directory}: ${text}`;
+  const message = `${directory}: ${machineProblem(text) ?? text}`;
   const corrupted = DAMAGED.test(text);
   return new (corrupted ? StateCorruptedError : TransientError)(message, { directory }, { cause });
+}
+
+/** @returns what the machine lacks, and what to do, in few words; null where RocksDB does not blame the machine. */
+function machineProblem(text: string): string | null {
+  const full = FULL.exec(text)?.[0];
+  if (full !== undefined) return `the disk is full (${full.toLowerCase()}): make room there`;
+  return REFUSED.exec(text)?.[0].toLowerCase() ?? null;
 }
 
 /** All messages of an error, its causes and its parts: the binding wraps RocksDB's own words. */
