@@ -1,5 +1,5 @@
 /** The values that an engine encodes and decodes most, in typical sizes. Same bytes at every run. */
-import type { InboxRecord, InboxRecordOf, Rows, StepRequest } from "@eddy/schemas";
+import type { InboxRecord, InboxRecordOf, MemoEntry, Rows, StepRequest } from "@eddy/schemas";
 
 const utf8 = new TextEncoder();
 const json = (value: unknown): Uint8Array => utf8.encode(JSON.stringify(value));
@@ -40,7 +40,7 @@ const REPORT: InboxRecord = {
   },
 };
 
-const memo = (stepId: string): Rows["run"]["memo"][number] => ({
+const memo = (stepId: string): MemoEntry => ({
   stepId,
   kind: "run",
   data: json({ ok: true, at: 1_800_000_000_042, note: "x".repeat(80) }),
@@ -61,6 +61,7 @@ const RUN: Rows["run"] = {
   laterMarks: [],
   retries: 4,
   memo: ["load", "generate-draft", "request-review"].map(memo),
+  nextResultNo: 0,
   pending: [
     {
       kind: "wait",
@@ -119,7 +120,7 @@ const REQUEST: StepRequest = {
   maxAttempts: 5,
   stepAttempts: [],
   event: EVENT.payload,
-  memo: RUN.memo.slice(0, 1),
+  memo: ["load"].map(memo),
   memoTotal: 3,
 };
 

@@ -10,7 +10,7 @@ import type { HistoryEntry, DeadLetter, RegistryEntry, Signal } from "./history.
 import type { Cause } from "./brands.js";
 import { inboxRecord, type InboxRecord } from "./records.js";
 import type { MetaRow, RowKind, Rows } from "./rows.js";
-import type { StepRequest } from "./steps.js";
+import type { RequestPart, StepRequest } from "./steps.js";
 import type { GatewayFrame, WorkerFrame } from "./worker-protocol.js";
 
 export const CODEC_VERSION = 1;
@@ -61,6 +61,7 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
       "laterMarks",
       "retries",
       "memo",
+      "nextResultNo",
       "pending",
       "nextPendingNo",
       "withdrawn",
@@ -85,6 +86,7 @@ const ROWS: readonly (readonly [kind: RowKind, fields: readonly string[]])[] = [
     ],
   ],
   ["mark", ["offset", "index"]],
+  ["result", ["data"]],
 ];
 
 function pack(kind: number, fields: readonly string[], value: object): Uint8Array {
@@ -182,12 +184,48 @@ function decodeCaused<T>(data: Uint8Array): { cause: Cause; body: T } {
   unpackFields(["offset", "index", "body"], data, into);
   return { cause: { offset: into["offset"], index: into["index"] } as unknown as Cause, body: into["body"] as T };
 }
-export const encodeStepRequest = (cause: Cause, body: StepRequest): Uint8Array => encodeCaused(cause, body);
-export const decodeStepRequest = (data: Uint8Array): { cause: Cause; body: StepRequest } => decodeCaused(data);
+
+/** A record of a steps topic. `parts`: so many came right before it, their causes too, and have the first of its memo. */
+export type StepsRecord =
+  | { readonly kind: "request"; readonly cause: Cause; readonly body: StepRequest; readonly parts: number }
+  | { readonly kind: "part"; readonly cause: Cause; readonly body: RequestPart };
+const STEPS = { request: 0, part: 1, requestAfterParts: 2 } as const;
+
+export function encodeStepRequest(cause: Cause, body: StepRequest, parts = 0): Uint8Array {
+  if (parts === 0) return encodeCaused(cause, body);
+  const { offset, index } = cause;
+  return pack(STEPS.requestAfterParts, ["offset", "index", "parts", "body"], { offset, index, parts, body });
+}
+export function encodeRequestPart({ offset, index }: Cause, body: RequestPart): Uint8Array {
+  return pack(STEPS.part, ["offset", "index", "body"], { offset, index, body });
+}
+/** @throws BadRecordError */
+export function decodeStepsRecord(data: Uint8Array): StepsRecord {
+  switch (data[1]) {
+    case STEPS.part:
+      return { kind: "part", ...decodeCaused<RequestPart>(data) };
+    case STEPS.requestAfterParts: {
+      const into: Record<string, unknown> = {};
+      unpackFields(["offset", "index", "parts", "body"], data, into);
+      const cause = { offset: into["offset"], index: into["index"] } as unknown as Cause;
+      return { kind: "request", cause, body: into["body"] as StepRequest, parts: into["parts"] as number };
+    }
+    default:
+      return { kind: "request", ...decodeCaused<StepRequest>(data), parts: 0 };
+  }
+}
+
 export const encodeHistory = (cause: Cause, body: HistoryEntry): Uint8Array => encodeCaused(cause, body);
 export const decodeHistory = (data: Uint8Array): { cause: Cause; body: HistoryEntry } => decodeCaused(data);
 export const encodeSignal = (cause: Cause, body: Signal): Uint8Array => encodeCaused(cause, body);
 export const decodeSignal = (data: Uint8Array): { cause: Cause; body: Signal } => decodeCaused(data);
+
+/** Of a request that is one record. @throws BadRecordError for anything else */
+export function decodeStepRequest(data: Uint8Array): { cause: Cause; body: StepRequest } {
+  const record = decodeStepsRecord(data);
+  if (record.kind === "request" && record.parts === 0) return { cause: record.cause, body: record.body };
+  throw new BadRecordError("expected a request that is one record, found one of several");
+}
 
 const encodeBody = (body: object): Uint8Array => pack(0, ["body"], { body });
 function decodeBody<T>(data: Uint8Array): T {

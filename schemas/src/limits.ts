@@ -50,8 +50,16 @@ export const LIMITS = {
   retriesMax: 20,
   stepsPerRunMax: 1_000,
   stepResultBytesMax: 4 * 1_048_576,
-  /** What a run keeps: its event, its results, what it waits for, and their names. One row, counted at its largest. */
-  runStateBytesMax: 5 * 1_048_576,
+  /** What a run keeps: its event, its results, what it waits for, and their names. Counted at its largest. */
+  runStateBytesMax: 32 * 1_048_576,
+  /** As much of it as lies in the run's own row, which is written anew with each of its steps. Counted at its largest. */
+  runRowBytesMax: 5 * 1_048_576,
+  /** Data of one settled step that lies in the run's own row; more has a row of its own. */
+  resultInlineBytesMax: 32_768,
+  /** Data of all of them there: once it is more, what comes has rows of its own, whatever its size. */
+  runInlineBytesMax: 1_048_576,
+  /** Memo entries of one part of a request that does not fit one record. Counted at its largest; a larger entry goes alone. */
+  requestPartBytesMax: 5 * 1_048_576,
   /**
    * A run whose event and settled steps come to no more than this is sent whole each time: whoever gets it need not ask
    * for what it lacks.
@@ -72,6 +80,8 @@ export const LIMITS = {
   sweepsPerAppMax: 1_000,
   /** Runs examined by one sweep of expired deliveries. */
   sweepRunsMax: 500,
+  /** What these runs keep, all together: they are sent whole. One is swept whatever it keeps. */
+  sweepBytesMax: 64 * 1_048_576,
   partitionsMax: 4_096,
   /** Records of its own inbox that a partition reads again to find what nobody kept. */
   pastRecordsMax: 200_000,

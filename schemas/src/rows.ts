@@ -84,6 +84,13 @@ export type Subscription = z.infer<typeof subscription>;
 export const mark = z.strictObject({ offset: z.number().int(), atMs: ms });
 export type Mark = z.infer<typeof mark>;
 
+/** Where data lies that is not in the run's own row: in the result row of this number, so many bytes. */
+const resultRef = z.strictObject({ no: count, bytes: count });
+export type ResultRef = z.infer<typeof resultRef>;
+/** A memo entry as the run's row has it: what is large lies apart (`result` rows). References never leave the partition. */
+const settledStep = memoEntry.extend({ data: z.union([bytes, resultRef]).nullable() });
+export type SettledStep = z.infer<typeof settledStep>;
+
 /** r: a live run. Deleted when it ends. */
 export const runRow = z.strictObject({
   runId: z.string(),
@@ -102,7 +109,9 @@ export const runRow = z.strictObject({
    */
   laterMarks: z.array(z.strictObject({ stepId: z.string(), to: mark })),
   retries: count,
-  memo: z.array(memoEntry),
+  memo: z.array(settledStep),
+  /** Of the next result row: unique in the run's life. */
+  nextResultNo: count,
   pending: z.array(pendingItem),
   nextPendingNo: count,
   /** Steps that were asked for and given up: they lost a race. */
@@ -127,6 +136,10 @@ export const runRow = z.strictObject({
   }),
 });
 export type RunRow = z.infer<typeof runRow>;
+
+/** o: data of one settled step of a run of this partition; the run's row names it. Gone when the run ends, at the latest. */
+export const resultRow = z.strictObject({ data: bytes });
+export type ResultRow = z.infer<typeof resultRow>;
 
 /** g: a run of another partition that listens here. Known by its base: its generation is not told. */
 export const guestRow = z.strictObject({
@@ -226,6 +239,7 @@ export type PartitionRow = z.infer<typeof partitionRow>;
 
 export const ROW_SCHEMAS = {
   run: runRow,
+  result: resultRow,
   subscription: subscriptionRow,
   guest: guestRow,
   keptEvent: keptEventRow,
@@ -238,6 +252,7 @@ export const ROW_SCHEMAS = {
 
 export interface Rows {
   run: RunRow;
+  result: ResultRow;
   subscription: SubscriptionRow;
   guest: GuestRow;
   keptEvent: KeptEventRow;

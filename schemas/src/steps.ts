@@ -63,6 +63,17 @@ export const stepRequest = z.strictObject({
 });
 export type StepRequest = z.infer<typeof stepRequest>;
 
+/**
+ * Steps topic: entries of a request's memo that do not fit one record with it. They come right before their request, as
+ * effects of their own, in the order of its memo.
+ */
+export const requestPart = z.strictObject({
+  runId: z.string(),
+  invocation: z.number().int().min(1),
+  memo: z.array(memoEntry),
+});
+export type RequestPart = z.infer<typeof requestPart>;
+
 /** Everything that a worker needs to re-enter a handler from nothing. */
 export const runState = z.strictObject({
   runId: z.string(),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as s from "@eddy/schemas";
-import type { z } from "zod";
+import { z } from "zod";
 import { SEED, valuesOf } from "./arbitraries.js";
 
 interface Kind {
@@ -13,6 +13,11 @@ interface Kind {
 const caused = <T>(encode: (cause: s.Cause, body: T) => Uint8Array) => {
   return ({ cause, body }: { cause: s.Cause; body: T }) => encode(cause, body);
 };
+
+/** As it came, without what the record's own kind says. */
+function plain({ kind: _, ...record }: s.StepsRecord): object {
+  return record;
+}
 
 /** Every pair of functions that the codec has, one entry for each kind of record or row. */
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -33,6 +38,17 @@ const KINDS: Readonly<Record<string, Kind>> = {
     schema: s.caused(s.stepRequest),
     encode: caused(s.encodeStepRequest),
     decode: s.decodeStepRequest,
+  },
+  "request part": {
+    schema: s.caused(s.requestPart),
+    encode: caused(s.encodeRequestPart),
+    decode: (data) => plain(s.decodeStepsRecord(data)),
+  },
+  "request after parts": {
+    schema: s.caused(s.stepRequest).extend({ parts: z.number().int().min(1).max(9) }),
+    encode: ({ cause, body, parts }: { cause: s.Cause; body: s.StepRequest; parts: number }) =>
+      s.encodeStepRequest(cause, body, parts),
+    decode: (data) => plain(s.decodeStepsRecord(data)),
   },
   history: { schema: s.caused(s.historyEntry), encode: caused(s.encodeHistory), decode: s.decodeHistory },
   signal: { schema: s.caused(s.signal), encode: caused(s.encodeSignal), decode: s.decodeSignal },
@@ -291,6 +307,9 @@ describe("codec, kind numbers are never given twice", () => {
     "row partition": 6,
     "row guest": 7,
     "row mark": 8,
+    "row result": 9,
+    "request part": 1,
+    "request after parts": 2,
     meta: 255,
   };
 

@@ -1,9 +1,11 @@
 /** Effects: all that leaves a partition. Imperative; carried out by the partition task, in order, each with its cause. */
-import type { HistoryEntry, InboxRecord, RegistryEntry, Signal, StepRequest } from "@eddy/schemas";
+import type { HistoryEntry, InboxRecord, RegistryEntry, RequestPart, Signal, StepRequest } from "@eddy/schemas";
 
 export type Effect =
-  /** To `steps.<app>`, the same partition number. */
-  | { readonly kind: "RequestStep"; readonly app: string; readonly request: StepRequest }
+  /** To `steps.<app>`, the same partition number. `parts`: so many effects right before it are parts of it. */
+  | { readonly kind: "RequestStep"; readonly app: string; readonly request: StepRequest; readonly parts: number }
+  /** Likewise: memo entries that its request, which follows, does not hold itself. */
+  | { readonly kind: "RequestPart"; readonly app: string; readonly part: RequestPart }
   /** To `signals.<app>`. */
   | { readonly kind: "SendSignal"; readonly app: string; readonly signal: Signal }
   /** To another inbox partition, or to this one again. */

@@ -10,6 +10,7 @@ export type { Effect, Rejection } from "./effects.js";
 export type { Input, Moment } from "./inputs.js";
 export * from "./state/derive.js";
 export * from "./state/keys.js";
+export { refOf, withData } from "./state/results.js";
 export type * from "./state/view.js";
 
 /** The core as a value: the task gets it from outside, so that a simulator can plant a bug in it. */

@@ -27,8 +27,9 @@ import {
 } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
-import { listensAt } from "./run/lifecycle.js";
-import { stateBytes, takenBytes } from "./run/state-size.js";
+import { carriedApart } from "./run/dispatch.js";
+import { isInFlight, listensAt } from "./run/lifecycle.js";
+import { mayOutgrow } from "./run/state-size.js";
 import {
   deliveryKey,
   FUNCTIONS_KEY,
@@ -38,6 +39,7 @@ import {
   keptEventKey,
   markKey,
   PARTITION_KEY,
+  resultKey,
   runKey,
   subscriptionKey,
   type RowKey,
@@ -45,7 +47,7 @@ import {
 } from "./state/keys.js";
 import { idBucketAt } from "./state/partition-appliers.js";
 import type { PastRange, ReadRequest, Row, RowView } from "./state/view.js";
-import { asCause, dueSweep, sweepRange } from "./step/lease.js";
+import { asCause, dueSweep, sweepRange, sweptAtOnce } from "./step/lease.js";
 
 export function readPlan(view: RowView, input: Input, moment: Moment): readonly ReadRequest[] {
   const plan = new Plan(view, moment);
@@ -69,8 +71,7 @@ function planInput(plan: Plan, input: Input): void {
       for (const { runId } of input.running) plan.row(runKey(runId));
       return;
     case "declined":
-      plan.row(runKey(input.runId));
-      return;
+      return planDeclined(plan, input);
     case "cancel":
       return plan.ending(runKey(input.runId));
     case "listen":
@@ -78,7 +79,8 @@ function planInput(plan: Plan, input: Input): void {
     case "unlisten":
       return plan.ending(guestKey(input.base));
     case "answer":
-      return plan.ending(runKey(input.base));
+      plan.ending(runKey(input.base));
+      return plan.goingOn(plan.row(runKey(input.base)));
     case "announced":
       if (input.event !== null) planEvent(plan, announcedEvent(input, input.event));
       plan.row(runKey(input.base));
@@ -158,6 +160,15 @@ class Plan {
       this.row(subscriptionKey(routeKey, 0));
       this.row(subscriptionKey(routeKey, chunk));
     }
+  }
+
+  /** What a request of the run carries beside its row. @param isWhole it leaves nothing out. */
+  dispatching(run: Row<"run">, isWhole: boolean): void {
+    for (const { no } of carriedApart(run, isWhole)) this.row(resultKey(run.runId, no));
+  }
+  /** Something may be settled: the run goes on, unless an invocation is out. */
+  goingOn(run: Row<"run"> | null | undefined): void {
+    if (run != null && !isInFlight(run)) this.dispatching(run, false);
   }
 
   /** What a wait may find that came before it. */
@@ -242,16 +253,17 @@ function planListeners(plan: Plan, event: EventRecord, routeKey: string): boolea
       if (purpose === "cancel") endings = true;
       const key = listenerKey(base, plan.moment);
       const listener = plan.row<"run" | "guest">(key);
-      const grows = listener != null && "memo" in listener && mayGrowTooLarge(listener, event);
-      if (endings || grows) plan.ending(key);
+      const run = listener != null && "memo" in listener ? listener : null;
+      if (endings || (run !== null && mayOutgrow(run, event))) plan.ending(key);
+      if (purpose === "wait") plan.goingOn(run);
     }
   }
   return endings;
 }
 
-/** Then the event ends the run. */
-function mayGrowTooLarge(run: Row<"run">, event: EventRecord): boolean {
-  return stateBytes(run) + takenBytes(event) > LIMITS.runStateBytesMax;
+function planDeclined(plan: Plan, { runId, invocation }: InboxRecordOf<"declined">): void {
+  const run = plan.row(runKey(runId));
+  if (run?.runId === runId && run.invocation.no === invocation && isInFlight(run)) plan.dispatching(run, true);
 }
 
 function planReport(plan: Plan, report: StepReport): void {
@@ -259,6 +271,9 @@ function planReport(plan: Plan, report: StepReport): void {
   const run = plan.row(runKey(report.runId));
   if (run == null) return;
   const { moment } = plan;
+  const { outcome, invocation } = report;
+  const goesOn = outcome?.kind === "suspended" || outcome?.kind === "yielded";
+  if (goesOn && run.runId === report.runId && run.invocation.no === invocation) plan.dispatching(run, false);
   for (const op of report.ops) {
     if (op.kind !== "waitRequested" || op.value === null) continue;
     if (partitionOf(op.value, moment.partitions) !== moment.partition) continue;
@@ -316,13 +331,19 @@ function newsOf({ view, moment }: Plan, record: InboxRecordOf<"register" | "lear
 function planTimer(plan: Plan, { target, dueAtMs }: Timer): void {
   switch (target.kind) {
     case "pending":
-    case "lease":
-      plan.row(runKey(target.runId));
+      return plan.goingOn(plan.row(runKey(target.runId)));
+    case "lease": {
+      const run = plan.row(runKey(target.runId));
+      if (run?.runId === target.runId) plan.dispatching(run, true);
       return;
+    }
     case "sweep": {
       const sweep = dueSweep(plan.row(deliveryKey(target.app)), dueAtMs);
       if (sweep === undefined) return;
-      for (const [, runId] of plan.scan(sweepRange(target.app, asCause(sweep.mark)))) plan.row(runKey(runId));
+      const expired = plan.scan(sweepRange(target.app, asCause(sweep.mark)));
+      const runs = expired.map(([, runId]) => plan.row(runKey(runId)));
+      if (runs.includes(undefined)) return;
+      for (const run of sweptAtOnce(runs.filter((row) => row != null))) plan.dispatching(run, true);
       return;
     }
     case "guest":

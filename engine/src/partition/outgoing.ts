@@ -4,6 +4,7 @@ import {
   encodeHistory,
   encodeInbox,
   encodeRegistry,
+  encodeRequestPart,
   encodeSignal,
   encodeStepRequest,
   LIMITS,
@@ -31,8 +32,12 @@ export interface Outgoing {
 export function outgoingOf(effect: Effect, cause: Cause, topics: Topics, partition: number): Outgoing {
   switch (effect.kind) {
     case "RequestStep": {
-      const { app, request } = effect;
-      return to(topics.steps(app), partition, request.runId, encodeStepRequest(cause, request));
+      const { app, request, parts } = effect;
+      return to(topics.steps(app), partition, request.runId, encodeStepRequest(cause, request, parts));
+    }
+    case "RequestPart": {
+      const { app, part } = effect;
+      return to(topics.steps(app), partition, part.runId, encodeRequestPart(cause, part));
     }
     case "SendSignal":
       return to(topics.signals(effect.app), 0, null, encodeSignal(cause, effect.signal));

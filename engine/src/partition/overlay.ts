@@ -8,6 +8,8 @@
  *   cache     clean rows used lately                                bounded in bytes (G11)
  *   store
  *
+ * Results (ADR 0022) are large and rarely read: no cache keeps them, and those that were read for a decision go after it.
+ *
  * A key that no layer knows is not loaded: reading it throws. Index entries follow from rows by `indexDiff` at each put.
  * One loop reads and writes; only `peek` may run beside it.
  */
@@ -58,6 +60,8 @@ export class Overlay implements RowView, RowWriter {
   /** Always the newest value: what is put is pinned too, so most reads end here. */
   readonly #pinned = new Map<RowKey, Row | typeof ABSENT>();
   readonly #pinnedIndex = new Map<string, string | null>();
+  /** Those that are pinned because they were read. */
+  #readResults: RowKey[] = [];
   readonly #scans = new Map<string, IndexWindow>();
   readonly #past = new Map<string, readonly PastEvent[]>();
   readonly #watched: IndexWindow[] = [];
@@ -118,9 +122,10 @@ export class Overlay implements RowView, RowWriter {
 
   #change(key: RowKey, after: Row | null): void {
     const before = this.#known(key, false);
-    invariant(before !== undefined || isKind(key, "keptEvent"), "a row is read before it is changed", { key });
-    // Kept events alone are not read before. They have no index entries, and the head of their key lists which there are:
-    // one that is put is new, one that is deleted may be stored.
+    const isUnread = isKind(key, "keptEvent") || isKind(key, "result");
+    invariant(before !== undefined || isUnread, "a row is read before it is changed", { key });
+    // Kept events and results alone are not read before. They have no index entries, and another row lists which there
+    // are: one that is put is new, one that is deleted may be stored.
     this.#dirty.setRow(key, after, () => (before === undefined ? after === null : before !== null));
     this.#pinned.set(key, after ?? ABSENT);
     const { removed, added } = indexDiff(key, before ?? null, after);
@@ -161,6 +166,13 @@ export class Overlay implements RowView, RowWriter {
     this.#pinnedIndex.clear();
     this.#scans.clear();
     this.#past.clear();
+  }
+
+  /** Forgets the results that were read for a decision. */
+  unpinResults(): void {
+    if (this.#readResults.length === 0) return;
+    for (const key of this.#readResults) this.#pinned.delete(key);
+    this.#readResults = [];
   }
 
   /** Extends what the window knows until it holds `sizeMin` entries or its whole range. */
@@ -216,6 +228,7 @@ export class Overlay implements RowView, RowWriter {
     for (const [key, { row }] of layer.rows) {
       if (isResident(key)) this.#resident.set(key, row);
       else if (row === null) this.#cache.delete(key);
+      else if (isKind(key, "result")) continue;
       else this.#remember(key, row, bytesOf(key));
     }
     layer.index.forEachPair((key, { value }) => {
@@ -253,6 +266,9 @@ export class Overlay implements RowView, RowWriter {
     const row = bytes === undefined ? null : decodeStored(key, bytes);
     if (isResident(key)) {
       this.#resident.set(key, row);
+    } else if (isKind(key, "result")) {
+      this.#pinned.set(key, row ?? ABSENT);
+      this.#readResults.push(key);
     } else {
       this.#pinned.set(key, row ?? ABSENT);
       this.#remember(key, row, bytes?.length ?? 0);

@@ -210,6 +210,8 @@ export class Processor {
       this.#decide(input, moment);
       invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
       last = due;
+      // Each may send a run whole: what is on its way stays bounded.
+      if (this.#deps.sender.overloaded) return { fired: fired + 1, last };
     }
     return { fired: turnMax, last };
   }
@@ -248,6 +250,7 @@ export class Processor {
       const { advanceMs } = this.#partitionRow();
       invariant(advanceMs >= this.#advanceMs, "stream time never goes back", { from: this.#advanceMs, to: advanceMs });
       this.#advanceMs = advanceMs;
+      overlay.unpinResults();
     } catch (cause) {
       const fields = explain(core, overlay, input, moment);
       logger.error({ ...fields, err: cause }, "an input broke an invariant: this partition stops");

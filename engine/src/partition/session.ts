@@ -2,8 +2,17 @@
  * One ownership of a partition, from its takeover to its end: everything here is dropped as a whole. The loop reads,
  * applies, sends, and waits no longer than until the next timer or checkpoint.
  */
-import { encodeInbox, type RunState } from "@eddy/schemas";
-import { FUNCTIONS_KEY, PARTITION_KEY, runKey } from "../core/index.js";
+import { encodeInbox, type MemoEntry, type RunState } from "@eddy/schemas";
+import {
+  FUNCTIONS_KEY,
+  PARTITION_KEY,
+  refOf,
+  resultKey,
+  runKey,
+  withData,
+  type Row,
+  type RowKey,
+} from "../core/index.js";
 import { TransientError } from "@eddy/clients/errors";
 import type { LogReader, LogRecord } from "@eddy/clients";
 import { retrying } from "./backoff.js";
@@ -157,14 +166,32 @@ export class Session {
     if (!this.#isLive) {
       throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
     }
-    const run = await this.#overlay.peek(runKey(runId));
-    // The key is the base's: it may be another run of it.
-    if (run === null || run.runId !== runId) return null;
-    if (run.invocation.no < invocation) {
-      throw new TransientError("another owner of this partition is ahead", { runId, invocation });
+    for (;;) {
+      const run = await this.#overlay.peek(runKey(runId));
+      // The key is the base's: it may be another run of it.
+      if (run === null || run.runId !== runId) return null;
+      if (run.invocation.no < invocation) {
+        throw new TransientError("another owner of this partition is ahead", { runId, invocation });
+      }
+      if (run.invocation.no !== invocation) return null;
+      const memo = await this.#memoOf(run);
+      if (memo !== null) return { runId, invocation, event: run.event.payload, memo };
     }
-    if (run.invocation.no !== invocation) return null;
-    return { runId, invocation, event: run.event.payload, memo: run.memo };
+  }
+
+  /** With the data that lies in rows of its own. @returns null where the run has moved on while they were read */
+  async #memoOf(run: Row<"run">): Promise<MemoEntry[] | null> {
+    const found = new Map<RowKey, Row<"result">>();
+    for (const { no } of run.memo.flatMap((step) => refOf(step) ?? [])) {
+      const key = resultKey(run.runId, no);
+      const row = await this.#overlay.peek(key);
+      if (row === null) return null;
+      found.set(key, row);
+    }
+    // Their numbers are unique in the life of one run; the next one of its base begins anew.
+    if (found.size > 0 && (await this.#overlay.peek(runKey(run.runId)))?.runId !== run.runId) return null;
+    const get = (key: RowKey): never => (found.get(key) ?? null) as never; // Asked for results alone.
+    return run.memo.map((step) => withData({ get }, run.runId, step));
   }
 
   /** Everything that a former owner may have applied is applied again. */

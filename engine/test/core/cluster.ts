@@ -136,7 +136,7 @@ export class Cluster {
   /** Rows that a run leaves behind, over all partitions. */
   leftovers(): string[] {
     return this.partitions.flatMap(({ at, world }) =>
-      [...world.rows.keys()].filter((key) => /^[rsge]/.test(key)).map((key) => `${at.partition}: ${key}`),
+      [...world.rows.keys()].filter((key) => /^[rsgeo]/.test(key)).map((key) => `${at.partition}: ${key}`),
     );
   }
 

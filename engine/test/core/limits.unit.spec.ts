@@ -20,7 +20,7 @@ describe("the state of a run", () => {
     expect(s.runs).toHaveLength(1);
     s.report(request, [op(most), op(most + 1)], null);
     expect(s.historyOf("runFailed")).toMatchObject([{ error: { name: "RunStateTooLargeError" } }]);
-    expect([...s.world.rows.keys()].filter((key) => /^[rs]\|/.test(key))).toEqual([]);
+    expect([...s.world.rows.keys()].filter((key) => /^[rso]\|/.test(key))).toEqual([]);
   });
 
   it("counts the events that waits took", () => {

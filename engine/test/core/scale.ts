@@ -3,7 +3,7 @@ import { topicsOf } from "@eddy/clients";
 import { encodeRow, LIMITS, offset } from "@eddy/schemas";
 import { expect } from "vitest";
 import { kindOf } from "../../src/core/index.js";
-import { stateBytes } from "../../src/core/run/state-size.js";
+import { rowBytes } from "../../src/core/run/state-size.js";
 import { outgoingOf } from "../../src/partition/outgoing.js";
 import type { Scenario } from "./scenario.js";
 
@@ -37,8 +37,8 @@ export class Scale {
   expectHonest(): void {
     for (const run of this.s.runs) {
       const bytes = encodeRow("run", run).length;
-      expect(bytes).toBeLessThanOrEqual(stateBytes(run));
-      expect(stateBytes(run)).toBeLessThan(1.5 * bytes + 8_192);
+      expect(bytes).toBeLessThanOrEqual(rowBytes(run));
+      expect(rowBytes(run)).toBeLessThan(1.5 * bytes + 8_192);
     }
     expect(this.largest()).toBeLessThanOrEqual(LIMITS.recordBytesMax);
   }

@@ -22,6 +22,8 @@ import {
   type HistoryEntry,
   type InboxRecord,
   type InboxRecordOf,
+  type MemoEntry,
+  type RequestPart,
   type RowKind,
   type RunRow,
   type StepOp,
@@ -29,6 +31,7 @@ import {
   type StepRequest,
 } from "@eddy/schemas";
 import { core } from "../../src/core/core.js";
+import { withData } from "../../src/core/state/results.js";
 import { initialFunctionsRow, initialPartitionRow } from "../../src/core/state/initial.js";
 import {
   FUNCTIONS_KEY,
@@ -148,9 +151,9 @@ class StrictView implements RowView {
   }
 }
 
-/** As the task's overlay has it: what is written was read, but for kept events. */
+/** As the task's overlay has it: what is written was read, but for kept events and results. */
 function demandRead(view: StrictView, key: RowKey): void {
-  if (kindOf(key) === "keptEvent" || view.isLoaded({ kind: "row", key })) return;
+  if (kindOf(key) === "keptEvent" || kindOf(key) === "result" || view.isLoaded({ kind: "row", key })) return;
   throw new Error(`row ${key} is written without having been read`);
 }
 
@@ -191,8 +194,30 @@ export class Scenario {
   get runs(): RunRow[] {
     return [...this.world.rows].filter(([key]) => kindOf(key) === "run").map(([, row]) => row as RunRow);
   }
+  /** As workers get them: those that left in parts are put together. */
   get requests(): StepRequest[] {
-    return this.effects.flatMap((e) => (e.kind === "RequestStep" ? [e.request] : []));
+    const found: StepRequest[] = [];
+    let parts: RequestPart[] = [];
+    for (const effect of this.effects) {
+      if (effect.kind === "RequestPart") parts.push(effect.part);
+      if (effect.kind !== "RequestStep") continue;
+      const { request } = effect;
+      const isOurs = ({ runId, invocation }: RequestPart): boolean =>
+        runId === request.runId && invocation === request.invocation;
+      if (parts.length !== effect.parts || !parts.every(isOurs)) throw new Error("a request without its parts");
+      found.push({ ...request, memo: [...parts.flatMap(({ memo }) => memo), ...request.memo] });
+      parts = [];
+    }
+    return found;
+  }
+  /** Of the only run, or this one; with the data of result rows. */
+  memo(run = this.runs[0]): MemoEntry[] {
+    if (run === undefined) throw new Error("no run lives");
+    return run.memo.map((step) => withData(this.world, run.runId, step));
+  }
+  /** Kind letter and rest of all rows that belong to runs. */
+  leftovers(): string[] {
+    return [...this.world.rows.keys()].filter((key) => /^[rsego]\|/.test(key));
   }
   get history(): HistoryEntry[] {
     return this.effects.flatMap((e) => (e.kind === "RecordHistory" ? [e.entry] : []));

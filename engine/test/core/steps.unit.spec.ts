@@ -147,7 +147,7 @@ describe("steps", () => {
     const { s, request } = waitingReview();
     s.report(request, [completed("a", 1)], null);
     s.report(request, [completed("a", 2), completed("b")], null);
-    expect(s.runs[0]?.memo.map((m) => [m.stepId, parsed(m.data)])).toEqual([
+    expect(s.memo().map((m) => [m.stepId, parsed(m.data)])).toEqual([
       ["a", 1],
       ["b", null],
     ]);

@@ -170,7 +170,7 @@ describe("a run", () => {
       expect(given.s.runs).toEqual([]);
       const told = given.s.effects.flatMap((e) => (e.kind === "AppendInbox" ? [e.record] : []));
       expect(told.at(-1)).toMatchObject({ kind: "unlisten", no: null });
-      expect([...given.s.world.rows.keys()].filter((key) => /^[rse]\|/.test(key))).toEqual([]);
+      expect([...given.s.world.rows.keys()].filter((key) => /^[rseo]\|/.test(key))).toEqual([]);
     }
   });
 

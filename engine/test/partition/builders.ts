@@ -31,6 +31,7 @@ export function runOf(runId: string, given: Partial<RunRow> = {}): RunRow {
     laterMarks: [],
     retries: 0,
     memo: [],
+    nextResultNo: 0,
     pending: [],
     nextPendingNo: 0,
     withdrawn: [],

@@ -171,6 +171,7 @@ function emitAll(draft: Draft, n: number, to: number): void {
     kind: "RequestStep",
     app: "app",
     request: { ...request, stepAttempts: [], event: null, memo: [], memoTotal: 0 },
+    parts: 0,
   });
   draft.effect({ kind: "SendSignal", app: "app", signal: { kind: "abort", runId } });
   draft.effect({ kind: "AppendInbox", partition: to, record: { kind: "cancel", runId, reason: "" } });

@@ -62,6 +62,7 @@ function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: 
     laterMarks: [],
     retries: fn.retries,
     memo: [],
+    nextResultNo: 0,
     pending: [],
     nextPendingNo: 0,
     withdrawn: [],

@@ -1,10 +1,11 @@
 /**
- * How large a run is. Its row is one record of the changelog, and a request that goes whole is one record of its steps
- * topic, so both must stay below LIMITS.recordBytesMax whatever a user's code does. What is counted here is never less
- * than what the codec writes: texts that may be long are measured, short ones count as much as they can take.
+ * How large a run is. Its row is one record of the changelog, and so is each part of a request of the steps topic: they
+ * must stay below LIMITS.recordBytesMax whatever a user's code does. What is counted here is never less than what the
+ * codec writes: texts that may be long are measured, short ones count as much as they can take.
  */
-import { LIMITS, type ErrorShape, type MemoEntry, type PendingItem, type RunRow } from "@eddy/schemas";
+import { LIMITS, type ErrorShape, type PendingItem, type RunRow, type SettledStep } from "@eddy/schemas";
 import { engineError } from "../draft.js";
+import { dataBytes, refOf } from "../state/results.js";
 import type { Row } from "../state/view.js";
 import { UNIT_BYTES_MAX, utf8Bytes } from "../utf8.js";
 
@@ -21,13 +22,24 @@ const eventSizes = new WeakMap<RunRow["event"], number>();
 
 /** Bytes of a request that leaves nothing out, at most; but for its fixed part, and for what is pending. */
 export function carriedBytes({ event, memo }: Pick<RunRow, "event" | "memo">): number {
-  let bytes = event.payload.length;
-  for (const entry of memo) bytes += entryBytes(entry);
+  return event.payload.length + sumOf(memo);
+}
+
+/** Bytes of data that lies in rows of its own. */
+function apartBytes({ memo, nextResultNo }: Row<"run">): number {
+  let bytes = 0;
+  if (nextResultNo === 0) return bytes;
+  for (const step of memo) bytes += refOf(step)?.bytes ?? 0;
   return bytes;
 }
 
 /** Bytes of the run's row, at most. */
-export function stateBytes(run: Row<"run">): number {
+export function rowBytes(run: Row<"run">): number {
+  return wholeBytes(run) - apartBytes(run);
+}
+
+/** Bytes of all that the run keeps, at most: its row, and what lies apart. */
+export function wholeBytes(run: Row<"run">): number {
   const { pending, subscriptions, attempts, taken, laterMarks, withdrawn, foreign } = run;
   let bytes = ROW_BYTES_MAX + carriedBytes(run) + keyBytes(run) + subscriptions.length * ITEM_BYTES_MAX;
   for (const item of pending) bytes += pendingBytes(item);
@@ -57,32 +69,77 @@ export function guestTooLarge({ subscriptions, waits, taken }: Row<"guest">): Er
   }
   for (const { event, path } of waits) bytes += idBytes(event) + idBytes(path);
   for (const eventId of taken) bytes += idBytes(eventId);
-  if (bytes <= LIMITS.runStateBytesMax) return null;
+  if (bytes <= LIMITS.runRowBytesMax) return null;
   const message =
     `what this run listens to on one other partition comes to ${bytes} bytes, ` +
-    `the limit is ${LIMITS.runStateBytesMax}; ` +
+    `the limit is ${LIMITS.runRowBytesMax}; ` +
     "let its conditions read less of the event that started it";
   return engineError("RunStateTooLargeError", message);
 }
 
-/** By how much a run's row grows, at most, when a wait of it gets this event. */
-export function takenBytes(event: { readonly id: string; readonly payload: Uint8Array }): number {
-  return ITEM_BYTES_MAX + event.payload.length + idBytes(event.id);
+/** May the run become too large by this event, if a wait of it gets it? Then the event ends the run. */
+export function mayOutgrow(run: Row<"run">, event: { readonly id: string; readonly payload: Uint8Array }): boolean {
+  const more = ITEM_BYTES_MAX + event.payload.length + idBytes(event.id);
+  const whole = wholeBytes(run);
+  const row = whole - apartBytes(run);
+  return whole + more > LIMITS.runStateBytesMax || row + more > LIMITS.runRowBytesMax;
 }
 
-/** A run's row must stay small enough for the log. @returns null while it is. */
+/** A run must stay small enough to be sent, and its row small enough for the log. @returns null while they are. */
 export function stateTooLarge(run: Row<"run">): ErrorShape | null {
-  const bytes = stateBytes(run);
-  if (bytes <= LIMITS.runStateBytesMax) return null;
-  return engineError(
-    "RunStateTooLargeError",
-    `this run's event, the results of its steps and waits, and what it waits for come to ${bytes} bytes, ` +
-      `the limit is ${LIMITS.runStateBytesMax}; let steps return references to large data, not the data`,
-  );
+  const bytes = wholeBytes(run);
+  if (bytes > LIMITS.runStateBytesMax) {
+    const message =
+      `this run's event, the results of its steps and waits, and what it waits for come to ${bytes} bytes, ` +
+      `the limit is ${LIMITS.runStateBytesMax}; let steps return references to large data, not the data`;
+    return engineError("RunStateTooLargeError", message);
+  }
+  if (bytes <= LIMITS.runRowBytesMax) return null;
+  const inRow = bytes - apartBytes(run);
+  if (inRow <= LIMITS.runRowBytesMax) return null;
+  const message =
+    `this run's event, the errors and names of its steps, and what it waits for come to ${inRow} bytes beside its ` +
+    `large results, the limit is ${LIMITS.runRowBytesMax}; let errors be shorter`;
+  return engineError("RunStateTooLargeError", message);
 }
 
-function entryBytes({ stepId, data, error }: MemoEntry): number {
-  return ITEM_BYTES_MAX + idBytes(stepId) + (data?.length ?? 0) + (error === null ? 0 : errorBytes(error));
+/**
+ * How the memo of a request is cut where it does not fit one record with the rest of the request: into parts that do. An
+ * entry that is longer than a part goes alone; it fits a record by the bounds of results and errors.
+ * @param memo what the request carries, in its order. @returns [] where it all fits.
+ */
+export function partsOf(run: Row<"run">, memo: readonly SettledStep[]): readonly (readonly SettledStep[])[] {
+  // All of it is in the run's own row, which fits.
+  if (run.nextResultNo === 0 || memo.every((step) => refOf(step) === null)) return [];
+  const most = LIMITS.requestPartBytesMax;
+  const rest = wholeBytes(run) - sumOf(run.memo);
+  if (rest + sumOf(memo) <= most) return [];
+  const parts: SettledStep[][] = [];
+  let left = 0;
+  for (const step of memo) {
+    const bytes = entryBytes(step);
+    const last = parts.at(-1);
+    if (last === undefined || bytes > left) {
+      parts.push([step]);
+      left = most;
+    } else {
+      last.push(step);
+    }
+    left -= bytes;
+  }
+  return parts;
+}
+
+function sumOf(memo: readonly SettledStep[]): number {
+  let bytes = 0;
+  for (const step of memo) bytes += entryBytes(step);
+  return bytes;
+}
+
+/** As a request carries it. */
+function entryBytes(step: SettledStep): number {
+  const { stepId, error } = step;
+  return ITEM_BYTES_MAX + idBytes(stepId) + dataBytes(step) + (error === null ? 0 : errorBytes(error));
 }
 
 function errorBytes(error: ErrorShape): number {

@@ -5,6 +5,7 @@
  *  p                     partition              |  t|<effective domain>|<due>|<target>   timers, in firing order
  *  f                     functions              |  q|<app>|<offset>|<index>              requests in flight, by cause
  *  r|<base>              run                    |  x|<id key>                            remembered event ids
+ *  o|<base>|<no>         result                 |
  *  s|<route>|<chunk>     subscriptions          |
  *  e|<route>|<offset>    kept event             | meta (checkpointed, not a row): m
  *  i|<class>|<bucket>|<chunk>  event ids        |
@@ -25,6 +26,7 @@ export const KIND_LETTERS = {
   partition: "p",
   functions: "f",
   run: "r",
+  result: "o",
   subscription: "s",
   keptEvent: "e",
   ids: "i",
@@ -46,6 +48,9 @@ export const PARTITION_KEY = "p" as RowKey<"partition">;
 export const FUNCTIONS_KEY = "f" as RowKey<"functions">;
 /** @param runId or its base: one run of a base lives at a time. Whoever got the id from outside compares it with the row's. */
 export const runKey = (runId: string): RowKey<"run"> => `r|${baseOfRun(runId)}` as RowKey<"run">;
+/** @param runId or its base. @param no unique in the run's life, and no row of it outlives that. */
+export const resultKey = (runId: string, no: number): RowKey<"result"> =>
+  `o|${baseOfRun(runId)}|${pad(no, 8)}` as RowKey<"result">;
 export const guestKey = (base: string): RowKey<"guest"> => `g|${base}` as RowKey<"guest">;
 const PARTITION_WIDTH = 4;
 export const markKey = (partition: number): RowKey<"mark"> => `k|${pad(partition, PARTITION_WIDTH)}` as RowKey<"mark">;

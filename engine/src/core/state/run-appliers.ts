@@ -1,8 +1,9 @@
-/** Facts about one run: its row. */
-import type { Mark, MemoEntry, RunRow } from "@eddy/schemas";
+/** Facts about one run: its row, and the rows of its large results. */
+import type { Mark, RunRow, SettledStep } from "@eddy/schemas";
 import { invariant } from "@eddy/clients/errors";
 import type { Applier } from "../evolve.js";
 import { runKey } from "./keys.js";
+import { forget, refOf, settle } from "./results.js";
 import type { Row, RowWriter } from "./view.js";
 
 type RunChange =
@@ -33,7 +34,7 @@ export function updateRun(rows: RowWriter, runId: string, update: (run: Row<"run
   rows.put(key, { ...run, ...update(run) });
 }
 
-function insertedAfterOwn(memo: readonly MemoEntry[], entry: MemoEntry, memoSent: number): MemoEntry[] {
+function insertedAfterOwn(memo: readonly SettledStep[], entry: SettledStep, memoSent: number): SettledStep[] {
   let at = memoSent;
   while (memo[at]?.invocation === entry.invocation) at += 1;
   return [...memo.slice(0, at), entry, ...memo.slice(at)];
@@ -53,10 +54,15 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
    * the engine settled since the request.
    */
   StepSettled: (rows, { runId, entry }) => {
-    updateRun(rows, runId, ({ memo, attempts, invocation }) => ({
-      memo: entry.invocation === 0 ? [...memo, entry] : insertedAfterOwn(memo, entry, invocation.memoSent),
-      attempts: attempts.filter(([stepId]) => stepId !== entry.stepId && stepId !== ""),
-    }));
+    updateRun(rows, runId, (run) => {
+      const { memo, attempts, invocation, nextResultNo } = run;
+      const step = settle(rows, run, entry);
+      return {
+        memo: step.invocation === 0 ? [...memo, step] : insertedAfterOwn(memo, step, invocation.memoSent),
+        nextResultNo: refOf(step) === null ? nextResultNo : nextResultNo + 1,
+        attempts: attempts.filter(([stepId]) => stepId !== step.stepId && stepId !== ""),
+      };
+    });
   },
   PendingOpened: (rows, { runId, item }) => {
     updateRun(rows, runId, ({ pending }) => ({ pending: [...pending, item], nextPendingNo: item.no + 1 }));
@@ -70,12 +76,19 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
     }));
   },
   StepWithdrawn: (rows, { runId, stepId }) => {
-    updateRun(rows, runId, ({ withdrawn, memo, taken, laterMarks }) => ({
-      withdrawn: [...withdrawn, stepId],
-      memo: memo.filter((entry) => entry.stepId !== stepId),
-      taken: taken.filter(([, by]) => by !== stepId),
-      laterMarks: laterMarks.filter((later) => later.stepId !== stepId),
-    }));
+    updateRun(rows, runId, ({ withdrawn, memo, taken, laterMarks }) => {
+      forget(
+        rows,
+        runId,
+        memo.filter((entry) => entry.stepId === stepId),
+      );
+      return {
+        withdrawn: [...withdrawn, stepId],
+        memo: memo.filter((entry) => entry.stepId !== stepId),
+        taken: taken.filter(([, by]) => by !== stepId),
+        laterMarks: laterMarks.filter((later) => later.stepId !== stepId),
+      };
+    });
   },
   StepWantedAgain: (rows, { runId, stepId }) => {
     updateRun(rows, runId, ({ withdrawn }) => ({ withdrawn: withdrawn.filter((id) => id !== stepId) }));
@@ -128,6 +141,7 @@ export const runAppliers: { readonly [K in RunChange]: Applier<K> } = {
     invariant(run !== null && run.subscriptions.length === 0, "a run closes its subscriptions before it ends", {
       runId,
     });
+    forget(rows, runId, run.memo);
     rows.delete(runKey(runId));
   },
 };

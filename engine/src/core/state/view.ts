@@ -48,7 +48,7 @@ export interface IndexRange {
 export interface RowWriter {
   get<K extends RowKind>(key: RowKey<K>): Row<K> | null;
   put<K extends RowKind>(key: RowKey<K>, row: Row<K>): void;
-  /** Deletes; kept events may be put and deleted without having been read. */
+  /** Deletes. Kept events and results may be put and deleted without having been read. */
   delete(key: RowKey): void;
 }
 

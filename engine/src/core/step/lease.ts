@@ -14,6 +14,7 @@ import {
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { dispatch } from "../run/dispatch.js";
+import { wholeBytes } from "../run/state-size.js";
 import { deliveryKey, inFlightKey, inFlightPrefix } from "../state/keys.js";
 import type { IndexRange, Row } from "../state/view.js";
 
@@ -55,10 +56,18 @@ export function onSweepDue(draft: Draft, app: string, dueAtMs: number): void {
   const { rawMs } = draft.moment;
   const sweep = dueSweep(draft.get(deliveryKey(app)), dueAtMs);
   if (sweep === undefined) return draft.reject("STALE_TIMER", `delivery sweep of ${app}`);
-  const expired = draft.scanIndex(sweepRange(app, asCause(sweep.mark)));
-  const againAtMs = expired.length >= LIMITS.sweepRunsMax ? rawMs + 1 : null;
-  draft.emit({ kind: "DeliverySwept", app, untilMs: dueAtMs, againAtMs });
-  for (const [, runId] of expired) dispatch(draft, runId, "leaseLost");
+  const expired = draft.scanIndex(sweepRange(app, asCause(sweep.mark))).map(([, runId]) => draft.run(runId));
+  const swept = sweptAtOnce(expired);
+  const isMore = expired.length >= LIMITS.sweepRunsMax || swept.length < expired.length;
+  draft.emit({ kind: "DeliverySwept", app, untilMs: dueAtMs, againAtMs: isMore ? rawMs + 1 : null });
+  for (const { runId } of swept) dispatch(draft, runId, "leaseLost");
+}
+
+/** The first of these runs that may be sent whole by one record, at least one: together they fit memory. */
+export function sweptAtOnce(expired: readonly Row<"run">[]): readonly Row<"run">[] {
+  let bytes = 0;
+  const more = expired.findIndex((run, i) => (bytes += wholeBytes(run)) > LIMITS.sweepBytesMax && i > 0);
+  return more === -1 ? expired : expired.slice(0, more);
 }
 
 /** The last sweep due by then, in raw time: its mark covers those before it. Later ones have their turn among timers. */
