@@ -19,11 +19,11 @@ export async function bench(functions: EddyFunction | readonly EddyFunction[], o
   const log = memoryLogger();
   const sent: EventPayload[] = [];
   const sender = new EventSender({ delivery: memoryDelivery(sent), known: new Map() });
-  const make = (workerId: string): Worker =>
+  const make = (workerId: string, version = functions): Worker =>
     new Worker(
       {
         app: "app",
-        functions: [functions].flat(),
+        functions: [version].flat(),
         workerId,
         slots: 10,
         suspendedMax: 10,
@@ -43,9 +43,9 @@ export async function bench(functions: EddyFunction | readonly EddyFunction[], o
     log,
     /** What steps have sent. */
     sent,
-    /** As if the process had been replaced: a worker that knows nothing takes over. */
-    replaceWorker: async (): Promise<Worker> => {
-      const next = make("w2");
+    /** As if the process had been replaced: a worker that knows nothing takes over, of the same version if not given. */
+    replaceWorker: async (version?: EddyFunction | readonly EddyFunction[]): Promise<Worker> => {
+      const next = make("w2", version);
       await next.start();
       return next;
     },

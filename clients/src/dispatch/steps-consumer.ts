@@ -11,12 +11,13 @@
  * noticing hands out nothing. One that was lost in between comes back when its lease ends, for which `delivered` is
  * appended with the committed mark when consuming starts, and at most once a second while the mark moves; one that
  * nobody is left here to have is given back at once, and one whose function is elsewhere after a pause. Requests at or below the mark are repeats of a takeover, and
- * dropped. Each `resume` begins at the committed offset: another process may have had the partition since. What was
+ * dropped. A request in several records is handed out when it is put together (request-parts.ts); until then nothing is
+ * committed from its first part on. Each `resume` begins at the committed offset: another process may have had the partition since. What was
  * committed here leaves also while still.
  */
 import {
   compareCauses,
-  decodeStepRequest,
+  decodeStepsRecord,
   encodeInbox,
   offset,
   type Cause,
@@ -34,6 +35,7 @@ import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { AbortSignals } from "./abort-signals.js";
 import type { AbsentFunctions } from "./absent-functions.js";
 import type { GivenBack } from "./decline.js";
+import { takeRecord, type Gathered, type Standing, type Taken } from "./request-parts.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface StepsConsumerDeps {
@@ -62,6 +64,8 @@ export const DELIVERED_PERIOD_MS = 1_000;
 /** Before another try to learn where to begin, in ms. */
 const PAUSE_MS = { min: 50, max: 5_000 } as const;
 
+const REPEAT: Taken = { kind: "repeat" };
+
 interface HandOut {
   readonly request: StepRequest;
   readonly cause: Cause;
@@ -75,6 +79,8 @@ export class StepsConsumer {
   #epoch = new AbortController();
   /** Cause of the last request handed out or dropped; null before the first. */
   #mark: Cause | null = null;
+  /** Parts of the request that is to come after it. */
+  #gathered: Gathered | null = null;
   /** What `delivered` should say, and what it said last. */
   #reached: Cause | null = null;
   #announced: Cause | null = null;
@@ -154,6 +160,7 @@ export class StepsConsumer {
     const range = await log.offsets(topic, partition);
     if (epoch.aborted) return;
     this.#mark = committed === null ? null : parseMark(committed.metadata);
+    this.#gathered = null;
     const isNews = this.#mark !== null && (this.#reached === null || compareCauses(this.#mark, this.#reached) > 0);
     if (isNews) this.#announce(this.#mark);
     this.#tail = new LogTail({
@@ -194,25 +201,34 @@ export class StepsConsumer {
   async #handOutSome(records: readonly LogRecord[], epoch: AbortSignal): Promise<number> {
     const group: HandOut[] = [];
     const elsewhere: StepRequest[] = [];
+    const torn: StepRequest[] = [];
     let mark = this.#mark;
+    let gathered = this.#gathered;
     let done = 0;
     for (const record of records) {
-      const wanted = this.#decode(record, mark);
-      if (wanted !== null) {
-        const worker = await this.#takeWorker(wanted, group.length === 0, epoch);
+      const taken = this.#take(record, { mark, gathered });
+      if (taken.kind === "part") {
+        gathered = taken.gathered;
+      } else if (taken.kind !== "repeat") {
+        const worker = taken.kind === "torn" ? "torn" : await this.#takeWorker(taken, group.length === 0, epoch);
         if (worker === null) break;
-        if (worker === "elsewhere") elsewhere.push(wanted.request);
-        else if (worker !== "aborted") group.push({ ...wanted, worker });
-        mark = wanted.cause;
+        if (worker === "torn") torn.push(taken.request);
+        else if (worker === "elsewhere") elsewhere.push(taken.request);
+        else if (worker !== "aborted") group.push({ request: taken.request, cause: taken.cause, worker });
+        mark = taken.cause;
+        gathered = null;
       }
       done += 1;
     }
     const last = records[done - 1];
-    if (last === undefined) return 0;
-    let isCommitted = false;
+    if (last === undefined || epoch.aborted) {
+      for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
+      return 0;
+    }
+    let isCommitted = gathered !== null && mark === this.#mark; // Nothing but parts: there is nothing to say.
     try {
       // Between a free slot and here the group may have begun to rebalance.
-      isCommitted = !epoch.aborted && (await this.#commit(offset(last.offset + 1), mark));
+      isCommitted ||= await this.#commit(gathered?.from ?? offset(last.offset + 1), mark);
     } finally {
       if (!isCommitted) {
         for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
@@ -220,22 +236,23 @@ export class StepsConsumer {
     }
     if (!isCommitted) return 0;
     this.#mark = mark;
+    this.#gathered = gathered;
+    for (const request of torn) this.#deps.givenBack.giveBack(request);
     for (const handOut of group) await this.#send(handOut);
     for (const request of elsewhere) this.#deps.absent.hold(request, this.#deps.partition);
     if (mark !== null) this.#announce(mark);
     return done;
   }
 
-  /** @returns null for what does not decode, and for repeats. */
-  #decode({ value, offset: at }: LogRecord, mark: Cause | null): { request: StepRequest; cause: Cause } | null {
+  /** What does not decode is left out, as a repeat is. */
+  #take({ value, offset: at }: LogRecord, standing: Standing): Taken {
     const { logger, topic, partition } = this.#deps;
-    if (value === null) return null;
+    if (value === null) return REPEAT;
     try {
-      const { cause, body } = decodeStepRequest(value);
-      return mark !== null && compareCauses(cause, mark) <= 0 ? null : { request: body, cause };
+      return takeRecord(decodeStepsRecord(value), at, standing);
     } catch (err) {
       logger.error({ err, topic, partition, offset: at }, "a step request does not decode, it is left out");
-      return null;
+      return REPEAT;
     }
   }
 

@@ -6,7 +6,7 @@
  * versions are here. Where none has it, any does, to answer that it is not there. Requests for one function wait in the
  * order in which they came, and a free slot serves the first that its worker may have. Among workers that may have a run
  * it goes to the one that has it now, else to the one that had it last (its suspended handler is there), else to the
- * least loaded.
+ * least loaded; but to one where it failed last only if no other has a slot: another version may know its steps.
  */
 import { LRUCache } from "lru-cache";
 import type { Cause } from "@eddy/schemas";
@@ -47,13 +47,19 @@ interface Waiter {
   readonly resolve: (worker: Worker | null) => void;
 }
 
+/** Which worker had a run last. */
+interface Last {
+  readonly workerId: string;
+  readonly hasFailed: boolean;
+}
+
 /** Runs whose last worker is remembered. */
 const STICKY_RUNS_MAX = 100_000;
 
 export class WorkerPool {
   readonly #onChange: () => void;
   readonly #workers = new Map<string, Worker>();
-  readonly #lastWorker = new LRUCache<string, string>({ max: STICKY_RUNS_MAX });
+  readonly #lastWorker = new LRUCache<string, Last>({ max: STICKY_RUNS_MAX });
   #waiters: Waiter[] = [];
   #isClosed = false;
 
@@ -147,9 +153,14 @@ export class WorkerPool {
     this.serve();
   }
 
+  /** The run's handler threw at this worker: its next attempt is better made elsewhere. */
+  failedAt(runId: string, workerId: string): void {
+    this.#lastWorker.set(runId, { workerId, hasFailed: true });
+  }
+
   /** Workers that may hold something of the run: those that have it out, and the one that had it last. */
   holdersOf(runId: string): readonly Worker[] {
-    const last = this.#lastWorker.get(runId);
+    const last = this.#lastWorker.get(runId)?.workerId;
     return [...this.#workers.values()].filter((worker) => worker.id === last || worker.inFlight.has(runId));
   }
   /** The worker that has the run's invocation out, with it. */
@@ -196,7 +207,7 @@ export class WorkerPool {
     const worker = this.#pick(functionId, runId);
     if (worker === null) return null;
     worker.inFlight.set(runId, { invocation, cause, isEnding: false, heartbeats: 0 });
-    this.#lastWorker.set(runId, worker.id);
+    this.#lastWorker.set(runId, { workerId: worker.id, hasFailed: false });
     return worker;
   }
 
@@ -204,16 +215,25 @@ export class WorkerPool {
     const isHere = this.has(functionId);
     const last = this.#lastWorker.get(runId);
     let best: Worker | null = null;
+    let bestCost = Number.POSITIVE_INFINITY;
     for (const worker of this.#workers.values()) {
       if (worker.isDraining || worker.link.isCongested) continue;
       if (isHere && !worker.functions.has(functionId)) continue;
       if (worker.inFlight.has(runId)) return worker;
       if (worker.inFlight.size >= worker.slots) continue;
-      if (worker.id === last) best = worker;
-      else if (best === null || (best.id !== last && loadOf(worker) < loadOf(best))) best = worker;
+      const cost = costOf(worker, last);
+      if (cost >= bestCost) continue;
+      best = worker;
+      bestCost = cost;
     }
     return best;
   }
+}
+
+/** Of a run at a worker with a free slot: below 0 where it was last, 0 to 1 by load, above 1 where it failed last. */
+function costOf(worker: Worker, last: Last | undefined): number {
+  if (worker.id !== last?.workerId) return loadOf(worker);
+  return last.hasFailed ? 2 : -1;
 }
 
 function loadOf({ inFlight, slots }: Worker): number {

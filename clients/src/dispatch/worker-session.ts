@@ -101,6 +101,7 @@ export class WorkerSession {
       return link.close(CLOSE_CODES.tryAgain, "the log does not take reports now; connect again");
     }
     link.send({ kind: "ack", seq });
+    if (outcome?.kind === "threw") pool.failedAt(runId, this.#worker.id);
     if (outcome !== null) this.#release(pool, runId, invocation);
   }
 

@@ -100,6 +100,32 @@ describe("a pool of workers with different functions", () => {
     expect(served).toEqual(["r a", "r a", "r b"]);
   });
 
+  it("gives a run that failed to another worker, if one has a slot", async () => {
+    const [a, b] = [worker("a", 5, "f"), worker("b", 1, "f")];
+    pool.add(a);
+    pool.add(b);
+    take("f", "r");
+    await turn();
+    pool.failedAt("r", "a");
+    pool.release(a, "r", 1);
+    take("f", "r");
+    await turn();
+    pool.failedAt("r", "b");
+    pool.release(b, "r", 1);
+    take("f", "r");
+    await turn();
+    pool.failedAt("r", "a");
+    pool.release(a, "r", 1);
+    take("f", "other");
+    await turn();
+    pool.release(a, "other", 1);
+    expect(served).toEqual(["r a", "r b", "r a", "other a"]);
+    b.inFlight.set("busy", { invocation: 1, cause: null, isEnding: false, heartbeats: 0 });
+    take("f", "r");
+    await turn();
+    expect(served.at(-1)).toBe("r a");
+  });
+
   it.each(["drains", "leaves"])("lets any worker answer when the last that has the function %s", async (how) => {
     const [a, b] = [worker("a", 1, "g"), worker("b", 1, "f")];
     pool.add(a);

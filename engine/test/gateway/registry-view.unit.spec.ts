@@ -189,6 +189,31 @@ describe("a registry view that is sent by", () => {
     expect(asked).toBe(1);
   });
 
+  it("is asked for again only after a pause where asking fails at once", async () => {
+    w.log.isReadable = false;
+    let asked = 0;
+    w.log.offsets = () => {
+      asked += 1;
+      return Promise.reject(new TransientError("not now"));
+    };
+    w.clock.advance(VIEW_AGE_MS_MAX + 1);
+    const caughtUp = w.registry.catchUp().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    await settle();
+    expect(asked).toBe(1);
+    let outcome: unknown = null;
+    void caughtUp.then((error) => (outcome = error));
+    for (let passedMs = 50; passedMs <= 2_000; passedMs += 50) {
+      expect(outcome).toBeNull();
+      w.clock.advance(50);
+      await settle();
+    }
+    expect(outcome).toBeInstanceOf(TransientError);
+    expect(asked).toBe(40);
+  });
+
   it("is not sent by once it is too old and nothing more is heard", async () => {
     await cutOff();
     w.clock.advance(5_001);

@@ -20,8 +20,7 @@
  *      its record: NonDeterminismError.
  *  S7  A held sleep or wait that lost its races (see StepPromise) is no reason to end the invocation. It is withdrawn when
  *      the invocation ends as suspended for another, and asked for again once somebody else waits for it.
- *  S8  A strict function's invocation ends as yielded once the steps that it began are through (see Pace). Their results
- *      reach the handler with the next one.
+ *  S8  A strict function's invocation yields once the steps that it began are through (see Pace); results reach it next.
  */
 import { LIMITS, type InvocationOutcome, type MemoEntry, type StepOp } from "@eddy/schemas";
 import type { EddyEvent } from "../define/event-type.js";
@@ -47,14 +46,14 @@ export interface SessionDeps {
   readonly graces: Graces;
   /** Does it yield after each step? */
   readonly isStrict: boolean;
+  /** The handler returned without these, which it had come to before it was entered here. */
+  readonly onStepsLeft: (stepIds: readonly string[]) => void;
   /** Calls the handler. `session` is what it may ask. */
   readonly enter: (session: Session) => Promise<unknown>;
 }
 
 type Phase = "suspended" | "running" | "ending" | "stopping" | "ended";
-const SUSPENDED: InvocationOutcome = { kind: "suspended" };
-const YIELDED: InvocationOutcome = { kind: "yielded" };
-/** For handlers whose run is no longer here. */
+/** Of a run that is no longer here. */
 const NEVER = new Promise<never>(() => undefined);
 
 export class Session {
@@ -157,8 +156,7 @@ export class Session {
     return [...this.#calls.values()].filter((call) => call.state === "held");
   }
   #some(state: StepCall["state"]): boolean {
-    for (const call of this.#calls.values()) if (call.state === state) return true;
-    return false;
+    return [...this.#calls.values()].some((call) => call.state === state);
   }
 
   #touch(): void {
@@ -295,7 +293,7 @@ export class Session {
 
   /** Is there a held step that matters? */
   get #waits(): boolean {
-    return this.#held.some((call) => !call.isLost);
+    return this.#held.some(({ isLost }) => !isLost);
   }
   /** The first step that is asked for and must wait until other recorded ones are. */
   get #heldBack(): StepCall | undefined {
@@ -326,16 +324,18 @@ export class Session {
       this.#outbox.drop(call.id);
     }
     const withdrawn = lost.map(({ id }): StepOp => ({ kind: "withdrawn", stepId: id }));
-    this.#report([...withdrawn, ...this.#outbox.take()], SUSPENDED);
+    this.#report([...withdrawn, ...this.#outbox.take()], { kind: "suspended" });
   }
 
   #yield(): void {
     const ops = this.#outbox.take();
-    this.#report(ops, this.#outbox.isEmpty ? YIELDED : null);
+    this.#report(ops, this.#outbox.isEmpty ? { kind: "yielded" } : null);
   }
 
   #finish(end: InvocationOutcome): void {
     if (this.#outbox.overflows) return this.#report(this.#outbox.take(), null);
+    const left = [...this.#former].filter((stepId) => !this.#calls.has(stepId));
+    if (end.kind === "returned" && left.length > 0) this.#deps.onStepsLeft(left);
     if (this.#some("running")) this.#controller.abort(new Error("the handler ended without waiting for this step"));
     this.#report(this.#outbox.take().filter(isCompleted), end);
   }

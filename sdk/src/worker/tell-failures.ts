@@ -2,6 +2,9 @@
 import type { ErrorShape, InvocationOutcome, StepOp, StepRequest } from "@eddy/schemas";
 import type { Logger } from "../define/logger.js";
 
+/** So many of the steps that a handler left are named in a line. */
+const STEPS_NAMED_MAX = 10;
+
 /** One line for each failed attempt of a report. `error` where no attempt is left, else `warn`. */
 export function tellFailures(
   logger: Logger,
@@ -24,4 +27,12 @@ export function tellFailures(
     tell(`step ${JSON.stringify(op.stepId)}`, op.error, before, op.retriable);
   }
   if (outcome?.kind === "threw") tell("the handler", outcome.error, attempt, outcome.retriable);
+}
+
+/** One line for a run that returned although its record has steps that the handler did not come to. */
+export function tellStepsLeft(logger: Logger, { functionId, runId }: StepRequest, steps: readonly string[]): void {
+  const names = steps.slice(0, STEPS_NAMED_MAX).map((id) => JSON.stringify(id));
+  if (steps.length > STEPS_NAMED_MAX) names.push(`${steps.length - STEPS_NAMED_MAX} more`);
+  const message = `${functionId}: the handler returned without steps that are recorded or pending: ${names.join(", ")}`;
+  logger.warn({ runId }, `${message}; its code has changed since the run began`);
 }

@@ -21,7 +21,7 @@ import { Session } from "../step/session.js";
 import type { SendFromStep } from "../step/step-send.js";
 import { Assignment } from "./assignment.js";
 import { Lease } from "./lease.js";
-import { tellFailures } from "./tell-failures.js";
+import { tellFailures, tellStepsLeft } from "./tell-failures.js";
 import type { WorkerTerms, WorkerTransport } from "./transport.js";
 
 export interface WorkerOptions extends Graces {
@@ -54,6 +54,8 @@ interface Rest {
   readonly session: Session | null;
 }
 
+/** Turns of the event loop in which a stopped session ends that runs nothing. */
+const LETTING_GO_TURNS = 3;
 /** Runs whose last invocation is remembered, for W1. */
 const SEEN_RUNS_MAX = 100_000;
 
@@ -104,7 +106,8 @@ export class Worker {
 
   /**
    * Takes no more requests, lets running steps end and their results be acknowledged, for `drainMs` at most, then closes
-   * the transport. What is left is delivered again elsewhere. Idempotent; never rejects.
+   * the transport. A run is given back as soon as none of its steps runs, instead of the next; what runs still at the end
+   * is delivered again elsewhere when its lease is over. Idempotent; never rejects.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -125,6 +128,7 @@ export class Worker {
         };
       });
     }
+    if (this.#assigned.size > 0) await this.#giveBackHandlers();
     if (this.#assigned.size > 0) {
       logger.warn({ app: this.#options.app, runs: this.#assigned.size }, "closing with steps still running");
     }
@@ -136,6 +140,18 @@ export class Worker {
     }
     for (const { session } of this.#rests.values()) session?.stop("draining");
     this.#rests.clear();
+  }
+
+  /**
+   * Runs of which no step is running go on elsewhere at once, whatever their handlers still do between steps; what does
+   * run would run twice, so it waits for the end of its lease.
+   */
+  async #giveBackHandlers(): Promise<void> {
+    for (const left of [...this.#assigned.values()]) left.stop("draining");
+    // A session lets go after a whole quiet turn.
+    for (let turn = 0; turn < LETTING_GO_TURNS; turn += 1) {
+      await new Promise<void>((resolve) => this.#deps.clock.nextTurn(resolve));
+    }
   }
 
   #onConnected(terms: WorkerTerms): void {
@@ -245,6 +261,7 @@ export class Worker {
       clock: this.#deps.clock,
       graces: this.#options,
       isStrict: fn.isStrict,
+      onStepsLeft: (steps) => tellStepsLeft(this.#deps.logger, request, steps),
       enter: (session) => enterHandler(fn, session, { runId, attempt, maxAttempts, send: this.#deps.send }),
     });
   }

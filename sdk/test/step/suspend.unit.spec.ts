@@ -40,6 +40,35 @@ describe("parallel steps", () => {
     expect(engine.story).toEqual(["1 stepCompleted s1", "1 stepCompleted s0"]);
   });
 
+  it("reach the handler in the order in which the log has them, also when it is re-entered elsewhere", async () => {
+    const ends = [deferred(), deferred(), deferred(), deferred()];
+    const lives: string[][] = [];
+    const { engine, clock, replaceWorker } = await bench(
+      fn(async ({ step }) => {
+        const seen: string[] = [];
+        lives.push(seen);
+        await Promise.all(ends.map((end, i) => step.run(`s${i}`, () => end.promise).then(() => seen.push(`s${i}`))));
+        await step.sleep("nap", 1);
+        return seen;
+      }),
+    );
+    engine.acksItself = false;
+    const run = await engine.startRun("app/f");
+    for (const i of [2, 3, 0, 1]) {
+      ends[i]?.resolve();
+      await turns();
+    }
+    await engine.ack();
+    engine.acksItself = true;
+    await engine.ack();
+    await clock.advance(500);
+    const logged = run.memo.map(({ stepId }) => stepId);
+    expect(logged).toEqual(["s2", "s3", "s0", "s1"]);
+    await replaceWorker();
+    await engine.settle(run, "nap");
+    expect([lives, run.output]).toEqual([[logged, logged], logged]);
+  });
+
   it("ask for a wait before a running step has ended, so that its time begins", async () => {
     const slow = deferred();
     const { engine } = await bench(

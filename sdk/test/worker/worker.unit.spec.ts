@@ -351,6 +351,25 @@ describe("close", () => {
     expect(log.lines).toEqual([[{ app: "app", runs: 1 }, "closing with steps still running"]]);
   });
 
+  it("gives back at the end of `drainMs` what runs no step, whatever its handler does", async () => {
+    const own = deferred();
+    const { engine, worker, clock, log } = await bench(
+      fn(async ({ step }) => {
+        await step.run("a", () => 1);
+        await own.promise;
+        await step.run("b", () => 2);
+      }),
+    );
+    const run = await engine.startRun("app/f");
+    const closed = worker.close();
+    await clock.advance(999);
+    expect(engine.released).toEqual([]);
+    await clock.advance(1);
+    await closed;
+    expect(engine.released).toEqual([{ runId: run.runId, invocation: 1 }]);
+    expect([engine.isClosed, log.lines]).toEqual([true, []]);
+  });
+
   it("sends back what comes after it began, and what waits for a slot", async () => {
     const gate = deferred();
     const { engine, worker } = await bench(
