@@ -1,6 +1,7 @@
 /** `npm run gen` writes the generated files; with --check it writes nothing and fails when one is not up to date. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { valuesSchema } from "../chart/values-schema.js";
 import { cliPage } from "./cli-page.js";
 import { drift } from "./drift.js";
 import { errorIndex } from "./error-index.js";
@@ -18,6 +19,7 @@ const OUTPUTS: readonly Output[] = [
   { folder: "schemas/gen", owns: () => true, generate: jsonSchemas },
   { folder: "docs/errors", owns: (name) => name === "README.md", generate: errorIndex },
   { folder: "docs/operate", owns: (name) => name === "cli.md", generate: cliPage },
+  { folder: "charts/eddy", owns: (name) => name === "values.schema.json", generate: valuesSchema },
 ];
 
 const root = join(import.meta.dirname, "../..");

@@ -120,6 +120,8 @@ export const ROOMS: readonly Room[] = [
     node: true,
     byPath: true,
   },
+  // Run in pods by the chart, from the image.
+  { at: "charts/", imports: ["sdk/"], packages: true, node: true },
   { at: "scripts/", imports: ["engine/", "clients/", "schemas/"], packages: true, node: true, byPath: true },
 ];
 

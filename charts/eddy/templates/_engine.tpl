@@ -1,0 +1,89 @@
+{{/* The engine's configuration file. No secret is in it. Argument: the root. */}}
+{{- define "eddy.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- $_ := set $config "brokers" .Values.kafka.brokers }}
+{{- with .Values.kafka.tls }}
+{{- if .enabled }}
+{{- $ssl := dict }}
+{{- if .existingSecret }}
+{{- with .caKey }}{{ $_ := set $ssl "ca" (printf "/etc/eddy/tls/%s" .) }}{{ end }}
+{{- with .certKey }}{{ $_ := set $ssl "cert" (printf "/etc/eddy/tls/%s" .) }}{{ end }}
+{{- with .keyKey }}{{ $_ := set $ssl "key" (printf "/etc/eddy/tls/%s" .) }}{{ end }}
+{{- end }}
+{{- $_ := set $config "ssl" (empty $ssl | ternary true $ssl) }}
+{{- end }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/* Argument: a `sasl` of the values. */}}
+{{- define "eddy.saslEnv" -}}
+{{- if .mechanism }}
+- name: EDDY_SASL_MECHANISM
+  value: {{ .mechanism }}
+- name: EDDY_SASL_USERNAME
+  valueFrom:
+    secretKeyRef: { name: {{ .existingSecret }}, key: {{ .usernameKey }} }
+- name: EDDY_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef: { name: {{ .existingSecret }}, key: {{ .passwordKey }} }
+{{- end }}
+{{- end }}
+
+{{/* Argument: the root, and the name of the ConfigMap. */}}
+{{- define "eddy.configVolumes" -}}
+- name: config
+  configMap: { name: {{ .configMap }} }
+{{- with .root.Values.kafka.tls }}
+{{- if and .enabled .existingSecret }}
+- name: kafka-tls
+  secret: { secretName: {{ .existingSecret }} }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "eddy.configMounts" -}}
+- { name: config, mountPath: /etc/eddy/config, readOnly: true }
+{{- with .Values.kafka.tls }}
+{{- if and .enabled .existingSecret }}
+- { name: kafka-tls, mountPath: /etc/eddy/tls, readOnly: true }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What every pod of the chart has. */}}
+{{- define "eddy.podBasics" -}}
+automountServiceAccountToken: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "eddy.spread" -}}
+{{- if .Values.topologySpreadConstraints }}
+{{- toYaml .Values.topologySpreadConstraints }}
+{{- else }}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "eddy.engineSelector" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
