@@ -1,5 +1,5 @@
 /** What is checked of the chart: each check is one line of the report, and says what is wrong where something is. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { ROOT, type Outcome, type Tools } from "./tools.js";
@@ -85,7 +85,7 @@ function filesAreIn(tools: Tools): readonly string[] {
 
 function filesOf(folder: string, end: string): readonly { readonly name: string; readonly text: string }[] {
   const path = join(ROOT, CHART, "files", folder);
-  const names = readdirSync(path).filter((name) => name.endsWith(end));
+  const names = existsSync(path) ? readdirSync(path).filter((name) => name.endsWith(end)) : [];
   return names.map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
 }
 
