@@ -17,6 +17,7 @@ export * from "./send/read-events.js";
 export * from "./dispatch/decline.js";
 export * from "./dispatch/group-membership.js";
 export * from "./dispatch/registration.js";
+export * from "./dispatch/request-parts.js";
 export * from "./dispatch/run-states.js";
 export * from "./dispatch/step-dispatcher.js";
 export * from "./dispatch/steps-consumer.js";

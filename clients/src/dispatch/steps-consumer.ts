@@ -213,7 +213,8 @@ export class StepsConsumer {
         const worker = taken.kind === "torn" ? "torn" : await this.#takeWorker(taken, group.length === 0, epoch);
         if (worker === null) break;
         if (worker === "torn") torn.push(taken.request);
-        else if (worker === "elsewhere") elsewhere.push(taken.request);
+        else if (worker === "elsewhere")
+          elsewhere.push({ ...taken.request, event: null, memo: [] }); // It may be held long.
         else if (worker !== "aborted") group.push({ request: taken.request, cause: taken.cause, worker });
         mark = taken.cause;
         gathered = null;
@@ -221,20 +222,18 @@ export class StepsConsumer {
       done += 1;
     }
     const last = records[done - 1];
-    if (last === undefined || epoch.aborted) {
-      for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
-      return 0;
-    }
-    let isCommitted = gathered !== null && mark === this.#mark; // Nothing but parts: there is nothing to say.
+    if (last === undefined) return 0;
+    const isNews = gathered === null || mark !== this.#mark; // Of parts alone there is nothing to commit.
+    let isDone = false;
     try {
       // Between a free slot and here the group may have begun to rebalance.
-      isCommitted ||= await this.#commit(gathered?.from ?? offset(last.offset + 1), mark);
+      isDone = !epoch.aborted && (!isNews || (await this.#commit(gathered?.from ?? offset(last.offset + 1), mark)));
     } finally {
-      if (!isCommitted) {
+      if (!isDone) {
         for (const { worker, request } of group) this.#deps.pool.release(worker, request.runId, request.invocation);
       }
     }
-    if (!isCommitted) return 0;
+    if (!isDone) return 0;
     this.#mark = mark;
     this.#gathered = gathered;
     for (const request of torn) this.#deps.givenBack.giveBack(request);

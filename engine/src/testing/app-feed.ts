@@ -2,13 +2,15 @@
 import {
   compareCauses,
   decodeSignal,
-  decodeStepRequest,
+  decodeStepsRecord,
   offset,
   type AppConfig,
   type Cause,
+  type Offset,
   type StepRequest,
 } from "@eddy/schemas";
-import { LogTail, type LogRecord, type LogTailOptions, type Topics } from "@eddy/clients";
+import { invariant, LogTail, takeRecord, type Gathered, type LogRecord } from "@eddy/clients";
+import type { LogTailOptions, Topics } from "@eddy/clients";
 
 /** The worker's side. No call throws. */
 export interface AppHandlers {
@@ -33,12 +35,13 @@ export class AppFeed {
   readonly #topics: { readonly steps: string; readonly signals: string };
   /** By run id: the cause of its newest abort. A request from before it is not handed over any more (G3). */
   readonly #aborted = new Map<string, Cause>();
+  #gathered: Gathered | null = null;
 
   constructor({ app }: Pick<AppConfig, "app">, deps: AppFeedDeps, handlers: AppHandlers) {
     this.#deps = deps;
     this.#handlers = handlers;
     this.#topics = { steps: deps.topics.steps(app), signals: deps.topics.signals(app) };
-    this.#steps = this.#tail(this.#topics.steps, (value) => this.#onRequest(value));
+    this.#steps = this.#tail(this.#topics.steps, (value, at) => this.#onRequest(value, at));
     this.#signals = this.#tail(this.#topics.signals, (value) => this.#onSignal(value));
   }
 
@@ -63,17 +66,22 @@ export class AppFeed {
     await Promise.all([this.#steps.stop(), this.#signals.stop()]);
   }
 
-  #tail(topic: string, take: (value: Uint8Array) => void): LogTail {
+  #tail(topic: string, take: (value: Uint8Array, at: Offset) => void): LogTail {
     const onRecords = (records: readonly LogRecord[]): void => {
-      for (const { value } of records) if (value !== null) take(value);
+      for (const { value, offset: at } of records) if (value !== null) take(value, at);
     };
     return new LogTail({ ...this.#deps, topic, partition: 0, from: offset(0), recordsMax: RECORDS_MAX, onRecords });
   }
 
-  #onRequest(value: Uint8Array): void {
-    const { cause, body } = decodeStepRequest(value);
-    const abortedBy = this.#aborted.get(body.runId);
-    if (abortedBy === undefined || compareCauses(cause, abortedBy) > 0) this.#handlers.onRequest(body);
+  #onRequest(value: Uint8Array, at: Offset): void {
+    const taken = takeRecord(decodeStepsRecord(value), at, { mark: null, gathered: this.#gathered });
+    invariant(taken.kind !== "torn", "a log in memory keeps all parts of a request", { at });
+    if (taken.kind === "repeat") return;
+    this.#gathered = taken.kind === "part" ? taken.gathered : null;
+    if (taken.kind !== "request") return;
+    const { request, cause } = taken;
+    const abortedBy = this.#aborted.get(request.runId);
+    if (abortedBy === undefined || compareCauses(cause, abortedBy) > 0) this.#handlers.onRequest(request);
   }
 
   #onSignal(value: Uint8Array): void {
