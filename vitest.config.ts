@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { WaitingFirst } from "./scripts/lib/waiting-first.js";
+import { LongFirst } from "./scripts/lib/long-first.js";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -30,7 +30,7 @@ export default defineConfig({
     allowOnly: false,
     // Examples print what they do; it is of interest where a test fails.
     silent: "passed-only",
-    sequence: { sequencer: WaitingFirst },
+    sequence: { sequencer: LongFirst },
     // All cores; and what files import is loaded once in each process, which halves the time of small files. So a file
     // leaves nothing behind: fake timers, spies and environment variables are put back by whoever changed them.
     maxWorkers: "100%",

@@ -1,5 +1,5 @@
 import base, { KAFKA_FILES } from "./vitest.config.js";
-import { WaitingFirst } from "./scripts/lib/waiting-first.js";
+import { LongFirst } from "./scripts/lib/long-first.js";
 
 /** The suites that need a broker (`npm run test:kafka`, and a step of `npm test`): all of them share one. */
 export default {
@@ -11,7 +11,7 @@ export default {
     globalSetup: ["scripts/kafka/vitest-setup.ts"],
     // On two cores: at most times one or two of these files wait.
     maxWorkers: 3,
-    sequence: { sequencer: WaitingFirst },
+    sequence: { sequencer: LongFirst },
     testTimeout: 120_000,
     hookTimeout: 180_000,
   },

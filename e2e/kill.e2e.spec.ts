@@ -15,7 +15,7 @@ import { until } from "./until.js";
 
 /** 1,000 in `npm test`; 10,000 in `npm run test:kill`. */
 const RUNS = Number(process.env["EDDY_KILL_RUNS"] ?? 1_000);
-const BATCH = RUNS / 100;
+const BATCH = RUNS / 40;
 const KILLS = 3;
 const END_MS_MAX = 150_000;
 
