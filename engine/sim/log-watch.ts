@@ -4,7 +4,7 @@ import {
   decodeInbox,
   decodeRegistry,
   decodeSignal,
-  decodeStepRequest,
+  decodeStepsRecord,
   type ForeignAnswer,
 } from "@eddy/schemas";
 import type { LogRecord, NewRecord, Topics } from "@eddy/clients";
@@ -68,8 +68,9 @@ export class LogWatch {
       return `[${cause.offset}.${cause.index} ${body.kind} ${body.runId.slice(0, 8)}${step}]`;
     }
     if (topic.includes(".steps.")) {
-      const { cause, body } = decodeStepRequest(value);
-      return `[${cause.offset}.${cause.index} ${body.runId.slice(0, 8)}#${body.invocation}]`;
+      const { cause, body, kind } = decodeStepsRecord(value);
+      const what = kind === "part" ? " part" : "";
+      return `[${cause.offset}.${cause.index} ${body.runId.slice(0, 8)}#${body.invocation}${what}]`;
     }
     if (topic.includes(".signals.")) return decodeSignal(value).body.runId.slice(0, 8);
     return key === null ? `${value.length} bytes` : key.slice(0, 40);

@@ -15,6 +15,7 @@ import type { RowLimits } from "./row-limits.js";
 import { EPOCH_MS } from "./trace.js";
 
 const WHOLE_BYTES = LIMITS.wholeRequestBytesMax;
+const { resultInlineBytesMax, runInlineBytesMax, requestPartBytesMax } = LIMITS;
 
 export type Action =
   | { readonly kind: "send"; readonly event: SimEvent }
@@ -82,7 +83,7 @@ export function drawScenario(rng: Prng): Scenario {
   const faults = rng.chance(0.1) ? CALM : drawFaults(rng.fork());
   const senders = drawSenders(rng);
   const early = apps.filter(() => rng.chance(0.6));
-  return {
+  const scenario = {
     ...{ partitions, apps, workers, scripts, faults, early, senders },
     engines: rng.between(1, 3),
     habits: Array.from({ length: workers * apps.length }, () => drawHabits(rng)),
@@ -101,6 +102,18 @@ export function drawScenario(rng: Prng): Scenario {
       keys,
       late: apps.filter((a) => !early.includes(a)),
     }),
+  };
+  return { ...scenario, limits: { ...scenario.limits, ...drawResultLimits(rng) } };
+}
+
+/** Results of scripts take some twenty bytes and their padding, events some hundred; a request's fixed part counts 4 KiB. */
+function drawResultLimits(
+  rng: Prng,
+): Pick<RowLimits, "resultInlineBytesMax" | "runInlineBytesMax" | "requestPartBytesMax"> {
+  return {
+    resultInlineBytesMax: rng.pick([resultInlineBytesMax, 0, 60, 500]),
+    runInlineBytesMax: rng.pick([runInlineBytesMax, runInlineBytesMax, 50]),
+    requestPartBytesMax: rng.pick([requestPartBytesMax, 500, 5_000]),
   };
 }
 

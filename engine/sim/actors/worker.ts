@@ -4,9 +4,8 @@
  * committed, so that no other worker can get it too.
  */
 import {
-  compareCauses,
   decodeSignal,
-  decodeStepRequest,
+  decodeStepsRecord,
   encodeInbox,
   HEARTBEAT_MS,
   LEASE_MS,
@@ -17,7 +16,7 @@ import {
   type StepRequest,
 } from "@eddy/schemas";
 import { FencedError, TransientError } from "@eddy/clients/errors";
-import type { LogRecord, Topics } from "@eddy/clients";
+import { takeRecord, type Gathered, type LogRecord, type Topics } from "@eddy/clients";
 import type { SimClock } from "../ports/sim-clock.js";
 import type { SimLog } from "../ports/sim-log.js";
 import type { Prng } from "../prng.js";
@@ -78,6 +77,8 @@ interface Assignment {
   active: boolean;
   /** Delivered and committed up to here. */
   mark: Cause | null;
+  /** Parts of the next request. */
+  gathered: Gathered | null;
   announced: Cause | null;
   announcing: boolean;
 }
@@ -124,7 +125,8 @@ export class SimWorker implements Member {
   }
 
   assigned(partition: number, generation: number): void {
-    const assignment = { partition, generation, active: true, mark: null, announced: null, announcing: false };
+    const nothing = { mark: null, gathered: null, announced: null };
+    const assignment = { partition, generation, active: true, ...nothing, announcing: false };
     this.#assignments.set(partition, assignment);
     void this.#consume(assignment);
   }
@@ -179,7 +181,7 @@ export class SimWorker implements Member {
       if (records.length === 0 || !assignment.active) continue;
       const receivedAtMs = this.process.nowMs;
       const fresh = this.#fresh(assignment, records);
-      if (!(await this.#commit(assignment, reader.position))) break;
+      if (!(await this.#commit(assignment, assignment.gathered?.from ?? reader.position))) break;
       if (assignment.announced !== assignment.mark) void this.#announce(assignment);
       for (const request of fresh) this.#run(request, partition, receivedAtMs);
     }
@@ -189,12 +191,19 @@ export class SimWorker implements Member {
   /** Requests behind the mark; repeats are dropped. */
   #fresh(assignment: Assignment, records: readonly LogRecord[]): StepRequest[] {
     const fresh: StepRequest[] = [];
-    for (const { value } of records) {
-      const { cause, body } = decodeStepRequest(value as Uint8Array);
-      const isRepeat = assignment.mark !== null && compareCauses(cause, assignment.mark) <= 0;
-      if (isRepeat && this.deps.habits.forgetsMark !== true) continue;
-      assignment.mark = cause;
-      fresh.push(body);
+    const { facts, habits } = this.deps;
+    for (const { value, offset: at } of records) {
+      const record = decodeStepsRecord(value as Uint8Array);
+      const taken = takeRecord(record, at, assignment);
+      if (taken.kind === "part") {
+        assignment.gathered = taken.gathered;
+        facts.count("parts of requests");
+      } else if (taken.kind !== "repeat") {
+        if (taken.kind === "torn") facts.failures.push(`a request without its parts at offset ${at}`);
+        else fresh.push(taken.request);
+        assignment.mark = taken.cause;
+        assignment.gathered = null;
+      } else if (habits.forgetsMark === true && record.kind === "request") fresh.push(record.body);
     }
     return fresh;
   }

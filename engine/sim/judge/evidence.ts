@@ -5,14 +5,16 @@ import {
   decodeHistory,
   decodeInbox,
   decodeSignal,
-  decodeStepRequest,
+  decodeStepsRecord,
+  offset,
   type Cause,
   type HistoryEntry,
   type InboxRecord,
   type Signal,
   type StepRequest,
+  type StepsRecord,
 } from "@eddy/schemas";
-import type { LogRecord, Topics } from "@eddy/clients";
+import { takeRecord, type Gathered, type LogRecord, type Topics } from "@eddy/clients";
 import type { Journal } from "../journal.js";
 import type { Verdict } from "../model/verdict.js";
 
@@ -35,7 +37,10 @@ export interface Evidence {
   readonly inbox: readonly Arrived[];
   /** In the order of causes. */
   readonly history: readonly Caused<HistoryEntry>[];
+  /** Put together, where they came in parts. */
   readonly requests: readonly Caused<StepRequest>[];
+  /** Requests and parts as they came. */
+  readonly steps: readonly Caused<StepsRecord>[];
   readonly signals: readonly Caused<Signal>[];
 }
 
@@ -56,17 +61,44 @@ export function evidenceOf(from: EvidenceOf, partition: number, verdict: Verdict
     withoutRepeats({ name, partition, verdict }, records, decode);
   const isOurs = ({ value }: LogRecord): boolean =>
     shardPartition(decodeSignal(value as Uint8Array).body.runId, partitions) === partition;
-  const ofApps = <T>(of: (app: string) => readonly Caused<T>[]): readonly Caused<T>[] =>
-    apps.flatMap(of).sort((a, b) => compareCauses(a.cause, b.cause));
+  const inOrder = <T>(all: readonly Caused<T>[]): readonly Caused<T>[] =>
+    [...all].sort((a, b) => compareCauses(a.cause, b.cause));
+  const stepsOf = (app: string): Caused<StepsRecord>[] =>
+    distinct("step request", journal.records(topics.steps(app), partition), decodeSteps);
+  const steps = apps.map(stepsOf);
   return {
     partition,
     inbox: journal.records(topics.inbox, partition).map(arrived),
     history: distinct("history", journal.records(topics.history, partition), decodeHistory),
-    requests: ofApps((app) =>
-      distinct("step request", journal.records(topics.steps(app), partition), decodeStepRequest),
+    requests: inOrder(steps.flatMap((records) => putTogether(records, partition, verdict))),
+    steps: inOrder(steps.flat()),
+    signals: inOrder(
+      apps.flatMap((app) => distinct("signal", journal.records(topics.signals(app), 0).filter(isOurs), decodeSignal)),
     ),
-    signals: ofApps((app) => distinct("signal", journal.records(topics.signals(app), 0).filter(isOurs), decodeSignal)),
   };
+}
+
+function decodeSteps(data: Uint8Array): { cause: Cause; body: StepsRecord } {
+  const body = decodeStepsRecord(data);
+  return { cause: body.cause, body };
+}
+
+/** Requests of one app, as whoever reads the log from its beginning gets them. */
+function putTogether(
+  records: readonly Caused<StepsRecord>[],
+  partition: number,
+  verdict: Verdict,
+): readonly Caused<StepRequest>[] {
+  const requests: Caused<StepRequest>[] = [];
+  let gathered: Gathered | null = null;
+  for (const { cause, body, bytes } of records) {
+    const taken = takeRecord(body, offset(0), { mark: null, gathered });
+    if (taken.kind === "torn")
+      verdict.add("effects", "a request without its parts", { partition, offset: cause.offset });
+    if (taken.kind === "request") requests.push({ cause, body: taken.request, bytes });
+    gathered = taken.kind === "part" ? taken.gathered : null;
+  }
+  return requests;
 }
 
 function arrived(raw: LogRecord): Arrived {

@@ -2,7 +2,7 @@
  * State (G7): every checkpoint in the changelog, and every disk that was looked at, is byte for byte what a replay from
  * nothing has at that point; every effect of the replay is in the log (G10), and no other.
  */
-import { decodeMeta, decodeRow, encodeHistory, encodeSignal, encodeStepRequest, type MetaRow } from "@eddy/schemas";
+import { decodeMeta, decodeRow, encodeHistory, encodeSignal, type MetaRow } from "@eddy/schemas";
 import { indexDiff, kindOf, META_KEY, type Core, type Row, type RowKey } from "../../src/core/index.js";
 import { deadLetterOf, outgoingOf } from "../../src/partition/outgoing.js";
 import { decodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
@@ -134,8 +134,10 @@ function judgeEffects({ evidence, journal, topics, verdict }: StateCase, replaye
   const signals: Expected[] = [];
   for (const { cause, effect } of replayed) {
     if (effect.kind === "RecordHistory") history.push({ cause, bytes: encodeHistory(cause, effect.entry) });
-    else if (effect.kind === "RequestStep") requests.push({ cause, bytes: encodeStepRequest(cause, effect.request) });
-    else if (effect.kind === "SendSignal") signals.push({ cause, bytes: encodeSignal(cause, effect.signal) });
+    else if (effect.kind === "RequestStep" || effect.kind === "RequestPart") {
+      const { value } = outgoingOf(effect, cause, topics, partition).record;
+      requests.push({ cause, bytes: value ?? new Uint8Array() });
+    } else if (effect.kind === "SendSignal") signals.push({ cause, bytes: encodeSignal(cause, effect.signal) });
     else {
       const out = outgoingOf(effect, cause, topics, partition);
       demand(journal.records(out.topic, out.partition), out.record.value, `${effect.kind} of ${cause.offset}`);
@@ -150,7 +152,7 @@ function judgeEffects({ evidence, journal, topics, verdict }: StateCase, replaye
     if (!found) verdict.add("G8", "junk was not dead-lettered", { partition, offset });
   }
   sameEffects("history", history, evidence.history);
-  sameEffects("step request", requests, evidence.requests);
+  sameEffects("step request", requests, evidence.steps);
   sameEffects("signal", signals, evidence.signals);
 
   function demand(records: readonly LogRecord[], wanted: Uint8Array | null, what: string): void {

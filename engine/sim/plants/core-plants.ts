@@ -1,6 +1,7 @@
 /** Bugs in the core that one partition alone shows. */
-import { baseOfRun } from "@eddy/schemas";
-import { runKey, type Change, type Core, type Effect } from "../../src/core/index.js";
+import { baseOfRun, type MemoEntry } from "@eddy/schemas";
+import { isKind, runKey, type Change, type Core, type Effect, type RowWriter } from "../../src/core/index.js";
+import type { Scenario } from "../scenario.js";
 import { deciding, seeing, viewOf, without, type Plant } from "./plant.js";
 
 export const CORE_PLANTS: readonly Plant[] = [
@@ -93,6 +94,45 @@ export const CORE_PLANTS: readonly Plant[] = [
     },
   },
   {
+    name: "result-left",
+    summary: "a run's results stay when it ends",
+    adjust: apart,
+    sabotage: {
+      core: (core) => ({ ...core, evolve: (rows, change) => core.evolve(withoutDeletes(rows), change) }),
+    },
+  },
+  {
+    name: "reference-not-filled",
+    summary: "a request that goes whole lacks the data that lies apart",
+    adjust: apart,
+    sabotage: {
+      core: (core) =>
+        deciding(core, (view, input, moment) => {
+          const { changes, effects, rejections } = core.decide(view, input, moment);
+          const isWhole = effects.some((effect) => effect.kind === "RequestStep" && effect.request.event !== null);
+          return { changes, effects: isWhole ? effects.map(unfilled) : effects, rejections };
+        }),
+    },
+  },
+  {
+    name: "part-lost",
+    summary: "the first part of a request never leaves",
+    adjust: (scenario) => {
+      const { limits, ...rest } = apart(scenario);
+      return { ...rest, limits: { ...limits, requestPartBytesMax: 500 } };
+    },
+    sabotage: {
+      core: (core) => {
+        const isFirst = (effects: readonly Effect[], i: number): boolean =>
+          effects[i]?.kind === "RequestPart" && effects[i - 1]?.kind !== "RequestPart";
+        return deciding(core, (view, input, moment) => {
+          const { changes, effects, rejections } = core.decide(view, input, moment);
+          return { changes, effects: effects.filter((_, i) => !isFirst(effects, i)), rejections };
+        });
+      },
+    },
+  },
+  {
     name: "timer-one-early",
     summary: "sleeps and waits end one millisecond before their time",
     sabotage: {
@@ -109,6 +149,29 @@ export const CORE_PLANTS: readonly Plant[] = [
     sabotage: { core: cancellingItself },
   },
 ];
+
+/** All results lie apart. */
+function apart(scenario: Scenario): Scenario {
+  return { ...scenario, limits: { ...scenario.limits, resultInlineBytesMax: 0 } };
+}
+
+function withoutDeletes(rows: RowWriter): RowWriter {
+  return {
+    get: (key) => rows.get(key),
+    put: (key, row) => rows.put(key, row),
+    delete: (key) => {
+      if (!isKind(key, "result")) rows.delete(key);
+    },
+  };
+}
+
+function unfilled(effect: Effect): Effect {
+  const empty = (memo: readonly MemoEntry[]): MemoEntry[] =>
+    memo.map((entry) => (entry.data === null ? entry : { ...entry, data: new Uint8Array() }));
+  if (effect.kind === "RequestPart") return { ...effect, part: { ...effect.part, memo: empty(effect.part.memo) } };
+  if (effect.kind !== "RequestStep") return effect;
+  return { ...effect, request: { ...effect.request, memo: empty(effect.request.memo) } };
+}
 
 function inPart(effect: Effect): Effect {
   return effect.kind === "RequestStep" ? { ...effect, request: { ...effect.request, event: null, memo: [] } } : effect;
