@@ -118,6 +118,14 @@ export const learnedWait = z.strictObject({
 });
 export type LearnedWait = z.infer<typeof learnedWait>;
 
+/** A function as it was before a registration changed what starts it or what it listens to. */
+export const formerFunction = z.strictObject({
+  fn: functionConfig,
+  /** Not in force any more from this registration on. */
+  until: z.number().int().min(1),
+});
+export type FormerFunction = z.infer<typeof formerFunction>;
+
 /** An app's configuration as numbered by inbox 0. Versions grow by one over all apps of a namespace. */
 export const registeredApp = z.strictObject({
   app: slug,
@@ -137,5 +145,7 @@ export const registeredApp = z.strictObject({
    * senders go on to route by it. The newest first, bounded.
    */
   retired: z.array(listenedPath),
+  /** For partitions that are ahead of the one where an event starts its run. The newest first, bounded. */
+  former: z.array(formerFunction),
 });
 export type RegisteredApp = z.infer<typeof registeredApp>;

@@ -32,6 +32,8 @@ export const LIMITS = {
   registryBytesMax: 5 * 1_048_576,
   /** Listened-to paths of former registrations of an app that senders still route by. */
   retiredWaitsMax: 1_000,
+  /** Functions of an app as former registrations had them: bytes of JSON. */
+  formerBytesMax: 131_072,
   triggersPerFunctionMax: 10,
   cancelRulesPerFunctionMax: 5,
   waitsPerFunctionMax: 50,

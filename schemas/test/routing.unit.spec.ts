@@ -121,6 +121,7 @@ const app = (...functions: s.FunctionConfig[]): s.RegisteredApp => ({
   anchors: [],
   learned: [],
   retired: [],
+  former: [],
 });
 
 describe("anchor path", () => {

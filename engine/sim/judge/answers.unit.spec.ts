@@ -10,7 +10,7 @@ import { judgeAnswers } from "./answers.js";
 
 const NO_ORACLE = { requestIndex: () => null, retryAtMs: () => undefined };
 const app: RegisteredApp = {
-  ...{ app: "shop", version: 1, digest: "", anchors: [], learned: [], retired: [] },
+  ...{ app: "shop", version: 1, digest: "", anchors: [], learned: [], retired: [], former: [] },
   functions: [
     { id: "nap", name: "nap", triggers: [{ event: "start", if: null }], cancelOn: [], waits: [], retries: 0 },
   ],

@@ -55,7 +55,16 @@ export class HandMade {
   }
 
   registered(partition: number, config: FunctionConfig): number {
-    const app = { app: "shop", version: 1, digest: "", functions: [config], anchors: [], learned: [], retired: [] };
+    const app = {
+      app: "shop",
+      version: 1,
+      digest: "",
+      functions: [config],
+      anchors: [],
+      learned: [],
+      retired: [],
+      former: [],
+    };
     const source = { partition: 0, offset: 0, index: 0 };
     return this.record(partition, 0, { kind: "registered", config: app, news: [], settleMs: 0, source });
   }

@@ -81,10 +81,26 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
     if (isHere && fresh.has(startOf(record, candidate)) && model.runOf(base) === undefined) {
       start(model, candidate, event, record);
     }
-    if (isHere) continue;
-    const began = firstAt === null ? event : { ...event, atMs: record.origin?.atMs ?? event.atMs };
-    welcome(model, { candidate, declared: declaredBy(model, candidate, began), event: began, record, firstAt });
   }
+  const began = firstAt === null ? event : { ...event, atMs: record.origin?.atMs ?? event.atMs };
+  const former =
+    record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values, formerAt(record.version));
+  const elsewhere = [...candidates, ...former].filter(({ partition }) => partition !== model.where.partition);
+  for (const candidate of new Map(elsewhere.map((one) => [one.base, one])).values()) {
+    const all = elsewhere.filter(({ base }) => base === candidate.base);
+    const declared = all.flatMap((one) => declaredBy(model, one, began));
+    welcome(model, { candidate, declared, event: began, record, firstAt });
+  }
+}
+
+/** The functions of an app that a registration has changed since that one, as they were then. */
+function formerAt(version: number): (app: RegisteredApp) => readonly FunctionConfig[] {
+  return ({ former }) => {
+    const later = former.filter(({ until }) => until > version);
+    const isFirst = ({ fn, until }: (typeof former)[number]): boolean =>
+      !later.some((other) => other.fn.id === fn.id && other.until < until);
+    return later.filter(isFirst).map(({ fn }) => fn);
+  };
 }
 
 /** What places the run: a start is known by it. */
@@ -136,8 +152,7 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
   for (const to of partitionsOf(values, model.routes.of(record.name), partitions)) {
     if (to === partition) continue;
     const all = values.map(([path, value]): [string, string] => [path, value]);
-    const version = Math.max(model.version, record.version);
-    model.send(to, { ...record, values: all, version, origin: { as: "repeat", isStale, atMs, offset: model.offset } });
+    model.send(to, { ...record, values: all, origin: { as: "repeat", isStale, atMs, offset: model.offset } });
   }
 }
 
@@ -208,10 +223,11 @@ function candidatesOf(
   record: EventRecord,
   body: unknown,
   values: MatchValues,
+  functionsOf = (app: RegisteredApp): readonly FunctionConfig[] => app.functions,
 ): readonly Candidate[] {
   const found: Candidate[] = [];
   for (const app of model.apps.values()) {
-    for (const fn of app.functions) {
+    for (const fn of functionsOf(app)) {
       const isTriggered = fn.triggers.some(
         ({ event, if: text }) =>
           namesEvent(event, record.name) && (text === null || conditionHolds(readCondition(text), body)),

@@ -34,7 +34,7 @@ export function onRegister(model: PartitionModel, { config, settleMs }: InboxRec
     ...functions.map((fn): [string, string] => [fn.id, anchorOf({ anchors: former?.anchors ?? [] }, fn)]),
     ...others,
   ];
-  const now = { app, functions, anchors, learned: own, retired: [] };
+  const now = { app, functions, anchors, learned: own, retired: [], former: formerBy(model, former, functions) };
   const news = newsOf(model, now);
   number(model, { ...now, retired: retiredBy(former, now) }, settleMs, news);
 }
@@ -90,6 +90,21 @@ function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): Listened
   const kept = new Set(new Routes([{ ...now, version: 1, digest: "" }]).all.map(nameOf));
   const gone = new Routes([former]).all.filter((path) => !kept.has(nameOf(path)));
   return gone.slice(0, LIMITS.retiredWaitsMax);
+}
+
+/** How functions were that are other ones now, or gone; the newest first. */
+function formerBy(
+  { registrations }: PartitionModel,
+  former: RegisteredApp | undefined,
+  functions: readonly FunctionConfig[],
+): RegisteredApp["former"] {
+  if (former === undefined) return [];
+  const partsOf = ({ triggers, cancelOn, waits }: FunctionConfig): string =>
+    JSON.stringify({ triggers, cancelOn, waits });
+  const isKept = (fn: FunctionConfig): boolean =>
+    functions.some((other) => other.id === fn.id && partsOf(other) === partsOf(fn));
+  const gone = former.functions.filter((fn) => !isKept(fn));
+  return [...gone.map((fn) => ({ fn, until: registrations + 1 })), ...former.former];
 }
 
 /** The path that places a function's runs is that of its first registration. */

@@ -129,7 +129,7 @@ describe("registration", () => {
     other.apply({ kind: "register", config, settleMs: 0 });
     const registered = {
       kind: "registered" as const,
-      config: { ...config, version: 2, digest: "x", anchors: [], learned: [], retired: [] },
+      config: { ...config, version: 2, digest: "x", anchors: [], learned: [], retired: [], former: [] },
       news: [],
       settleMs: 0,
       source: { partition: 0, offset: 5, index: 1 },

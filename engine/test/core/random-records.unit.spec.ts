@@ -204,6 +204,7 @@ const app = fc
     anchors: fc.constant<[string, string][]>([]),
     learned: fc.array(learned, { maxLength: 2 }),
     retired: fc.array(listened, { maxLength: 2 }),
+    former: fc.tuple(configs, fc.integer({ min: 1, max: 6 })).map(([fns, until]) => fns.map((fn) => ({ fn, until }))),
   })
   .map((config) => ({ app: APP, digest: "x", ...config }) as RegisteredApp);
 const anything = fc.oneof(

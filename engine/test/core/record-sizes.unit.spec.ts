@@ -215,7 +215,16 @@ describe("registrations", () => {
 
   it("are heard from inbox 0 alone, and the marks of other partitions are bounded by their number", () => {
     const s = new Scenario([cart], { partition: 0, partitions: 2 });
-    const config = { app: "other", version: 9, digest: "", functions: [], anchors: [], learned: [], retired: [] };
+    const config = {
+      app: "other",
+      version: 9,
+      digest: "",
+      functions: [],
+      anchors: [],
+      learned: [],
+      retired: [],
+      former: [],
+    };
     const registered = { kind: "registered" as const, config, news: [], settleMs: 0 };
     s.apply({ ...registered, source: { partition: 1, offset: 9, index: 0 } });
     s.apply({ ...registered, source: { partition: 7, offset: 9, index: 0 } });
@@ -226,7 +235,16 @@ describe("registrations", () => {
   it("that did not come through inbox 0's check are refused too", () => {
     const s = new Scenario([cart]);
     const functions = Array.from({ length: 200 }, (_, no) => fat(no));
-    const config = { app: "other", version: 9, digest: "", functions, anchors: [], learned: [], retired: [] };
+    const config = {
+      app: "other",
+      version: 9,
+      digest: "",
+      functions,
+      anchors: [],
+      learned: [],
+      retired: [],
+      former: [],
+    };
     s.apply({ kind: "registered", config, news: [], settleMs: 0, source: { partition: 0, offset: 9, index: 0 } });
     expect(s.rejections).toEqual(["REGISTRY_FULL"]);
     expect(new Scale(s).largest()).toBeLessThanOrEqual(recordBytesMax);

@@ -205,7 +205,7 @@ export const fn = ({ triggers, cancelOn = [], waits = [], ...config }: FunctionI
 
 export function appOf(app: string, version: number, functions: readonly FunctionConfig[]): RegisteredApp {
   const digest = configDigest(app, functions);
-  return { app, version, digest, functions: [...functions], anchors: [], learned: [], retired: [] };
+  return { app, version, digest, functions: [...functions], anchors: [], learned: [], retired: [], former: [] };
 }
 
 export async function publishApp(log: Log, config: RegisteredApp): Promise<void> {

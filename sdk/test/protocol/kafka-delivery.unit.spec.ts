@@ -77,7 +77,7 @@ describe("events over Kafka", () => {
     const digest = configDigest(config.app, config.functions);
     const value = encodeRegistry({
       kind: "app",
-      config: { ...config, anchors: [], learned: [], retired: [], version: 1, digest },
+      config: { ...config, anchors: [], learned: [], retired: [], former: [], version: 1, digest },
     });
     await namespace.log.append(TOPICS.registry, 0, [{ key: "app/shop", value }]);
     await sender.send({ name: "go", data: { at: new Date(5), gone: undefined } });

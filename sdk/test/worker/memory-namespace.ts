@@ -75,7 +75,7 @@ export class MemoryNamespace {
           const { app, functions } = record.config;
           version += 1;
           const digest = configDigest(app, functions);
-          const config = { app, functions, version, digest, anchors: [], learned: [], retired: [] };
+          const config = { app, functions, version, digest, anchors: [], learned: [], retired: [], former: [] };
           await this.#register(`app/${app}`, encodeRegistry({ kind: "app", config }));
           for (let partition = 0; partition < PARTITIONS; partition += 1) {
             await this.#register(`applied/${partition}`, encodeRegistry({ kind: "applied", partition, version }));

@@ -90,7 +90,6 @@ function repeat(draft: Draft, record: EventRecord, { values }: EventPlan): void 
     draft.append(to, (source) => ({
       ...record,
       values: values.map(([path, value]) => [path, value]),
-      version: Math.max(version, record.version),
       origin: { as: "repeat", isStale, atMs: nowMs, offset, source },
     }));
   }

@@ -26,7 +26,7 @@ import type { Moment } from "../inputs.js";
 import { eventOf } from "../match/payload.js";
 import { idIndexKey } from "../state/keys.js";
 import type { Row, RowView } from "../state/view.js";
-import { isTriggered, learnedBy, routeOf, triggeredBy } from "./functions.js";
+import { formerlyTriggeredBy, isTriggered, learnedBy, routeOf, triggeredBy, type Triggered } from "./functions.js";
 
 export type EventRecord = InboxRecordOf<"event">;
 
@@ -107,9 +107,12 @@ function makePlan(event: EventRecord, functions: Row<"functions">, moment: Momen
     return [{ path, routeKey, idKey: path === ID_PATH ? event.id : `${routeKey}|${event.id}` }];
   });
   const isOffer = event.origin?.as === "offer";
-  const all = isOffer ? [] : triggeredRuns(event, functions, values, moment);
+  const now = isOffer ? [] : triggeredBy(functions, event.name);
+  const then = isOffer ? [] : formerlyTriggeredBy(functions, event.name, event.version);
+  const all = triggeredRuns(event, now, values, moment);
   const candidates = all.filter((candidate) => partitionOf(candidate.anchor, partitions) === partition);
-  const guests = all.flatMap((candidate) => {
+  const heard = then.length === 0 ? all : triggeredRuns(event, [...now, ...then], values, moment);
+  const guests = heard.flatMap((candidate) => {
     const at = partitionOf(candidate.anchor, partitions);
     const declared = candidate.declared.filter((listen) => listen.partition === partition);
     return at === partition || declared.length === 0 ? [] : [{ ...candidate, declared, partition: at }];
@@ -144,41 +147,55 @@ function idKeysOf(id: string, keys: readonly Key[], candidates: readonly Candida
   return [...new Set([...(matched.length === 0 ? [id] : matched), ...candidates.map(({ idKey }) => idKey)])];
 }
 
+/** @param all one function may be there twice: what both listen to is listened to. */
 function triggeredRuns(
   event: EventRecord,
-  functions: Row<"functions">,
+  all: readonly Triggered[],
   values: MatchValues,
   { partitions }: Moment,
 ): readonly Candidate[] {
-  const runs: Candidate[] = [];
-  for (const triggered of triggeredBy(functions, event.name)) {
+  const runs = new Map<string, Candidate>();
+  for (const triggered of all) {
     if (!isTriggered(triggered, () => eventOf(event.payload))) continue;
     const { app, fn } = triggered;
     const path = anchorPathIn(app, fn);
     const anchor = anchorValueOf(values, path);
     const functionId = functionIdOf(app.app, fn.id);
     const isById = path === ID_PATH || matchValue(values, path) === null;
-    runs.push({
-      base: runBaseOf({ functionId, eventName: event.name, eventId: event.id, anchorValue: anchor }),
+    const base = runBaseOf({ functionId, eventName: event.name, eventId: event.id, anchorValue: anchor });
+    const known = runs.get(base)?.declared ?? [];
+    runs.set(base, {
+      base,
       functionId,
       app,
       fn,
       anchor,
       idKey: isById ? event.id : `${routeKeyOf(event.name, path, anchor)}|${event.id}`,
-      declared: declaredBy(app, fn, values, partitions),
+      declared: declaredBy({ app, fn, known }, values, partitions),
     });
   }
-  return runs;
+  return [...runs.values()];
+}
+
+interface Declaring {
+  readonly app: RegisteredApp;
+  readonly fn: FunctionConfig;
+  /** What it declares by another configuration. */
+  readonly known: readonly Declared[];
+}
+
+function hasEqual(rules: readonly DeclaredRule[], { if: condition, timeout }: DeclaredRule): boolean {
+  const text = JSON.stringify(timeout);
+  return rules.some((other) => other.if === condition && JSON.stringify(other.timeout) === text);
 }
 
 /** Cancel rules and waits of a function, those at one key together. Where the trigger has no value, nothing matches. */
 function declaredBy(
-  app: RegisteredApp,
-  fn: FunctionConfig,
+  { app, fn, known: before }: Declaring,
   values: MatchValues,
   partitions: number,
 ): readonly Declared[] {
-  const found = new Map<string, Declared>();
+  const found = new Map(before.map((listen) => [`${listen.purpose}|${listen.routeKey}`, listen]));
   const add = (listen: Pick<Declared, "purpose" | "event" | "path" | "rules" | "fromTrigger">, of: string): void => {
     const value = matchValue(values, of);
     if (value === null) return;
@@ -190,7 +207,7 @@ function declaredBy(
       value,
       routeKey,
       partition: partitionOf(value, partitions),
-      rules: [...(known?.rules ?? []), ...listen.rules],
+      rules: [...(known?.rules ?? []), ...listen.rules.filter((rule) => !hasEqual(known?.rules ?? [], rule))],
       fromTrigger: listen.fromTrigger || known?.fromTrigger === true,
     });
   };

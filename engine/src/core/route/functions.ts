@@ -47,20 +47,33 @@ function tableOf(functions: Functions): Table {
 }
 
 function lookUp(functions: Functions, eventName: string): readonly Triggered[] {
-  return functions.apps.flatMap((app) =>
-    app.functions.flatMap((fn) => {
-      const hits = fn.triggers.filter(({ event }) => namesEvent(event, eventName));
-      if (hits.length === 0) return [];
-      const conditions = hits.flatMap((hit) => hit.if ?? []);
-      return [{ app, fn, conditions: conditions.length < hits.length ? null : conditions }];
-    }),
-  );
+  return functions.apps.flatMap((app) => app.functions.flatMap((fn) => triggeredOf(app, fn, eventName)));
+}
+
+function triggeredOf(app: RegisteredApp, fn: FunctionConfig, eventName: string): readonly Triggered[] {
+  const hits = fn.triggers.filter(({ event }) => namesEvent(event, eventName));
+  if (hits.length === 0) return [];
+  const conditions = hits.flatMap((hit) => hit.if ?? []);
+  return [{ app, fn, conditions: conditions.length < hits.length ? null : conditions }];
 }
 
 /** In the order of apps and of functions within their app; conditions are not asked yet. */
 export function triggeredBy(functions: Functions, eventName: string): readonly Triggered[] {
   const { exact, hasWildcards } = tableOf(functions);
   return exact.get(eventName) ?? (hasWildcards ? lookUp(functions, eventName) : []);
+}
+
+/**
+ * Functions as they were in force when the event was sent, where they are other ones here: its run may begin on a
+ * partition that has them still.
+ */
+export function formerlyTriggeredBy(functions: Functions, eventName: string, version: number): readonly Triggered[] {
+  if (version >= functions.version) return [];
+  return functions.apps.flatMap((app) => {
+    // The newest come first: of each function the last one that was in force up to a later registration than that.
+    const then = new Map(app.former.filter(({ until }) => until > version).map(({ fn }) => [fn.id, fn]));
+    return [...then.values()].flatMap((fn) => triggeredOf(app, fn, eventName));
+  });
 }
 
 export function isTriggered({ conditions }: Triggered, event: () => unknown): boolean {

@@ -10,6 +10,7 @@ import {
   partitionOfShard,
   Routes,
   shardOfRun,
+  type FormerFunction,
   type FunctionConfig,
   type InboxRecordOf,
   type LearnedWait,
@@ -33,10 +34,9 @@ export interface Numbering {
 
 export function onRegister(draft: Draft, record: InboxRecordOf<"register">): void {
   if (draft.moment.partition !== 0) return notInboxZero(draft, "registrations go to inbox 0");
-  const numbering = numberingOf(draft, record);
-  const problem = fullness(draft.functions(), numbering);
-  if (problem !== null) return draft.reject("REGISTRY_FULL", problem);
-  number(draft, numbering);
+  const fitting = fittingOf(draft, numberingOf(draft, record));
+  if (typeof fitting === "string") return draft.reject("REGISTRY_FULL", fitting);
+  number(draft, fitting);
 }
 
 /** @param rows of partition 0. */
@@ -55,9 +55,11 @@ export function numberingOf(
     anchors: anchorsOf(former, functions),
     learned,
     retired: [],
+    former: [],
   };
   const news = listenedBy(config).filter((listened) => !isRouted(known, listened));
-  return { config: { ...config, retired: retiredBy(former, config) }, news, settleMs };
+  const left = { retired: retiredBy(former, config), former: formerOf(former, config) };
+  return { config: { ...config, ...left }, news, settleMs };
 }
 
 /** Each function's as it was first; of those that are gone too, should they come again while events are under way. */
@@ -72,13 +74,9 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
   if (draft.moment.partition !== 0) return notInboxZero(draft, "what is learned goes to inbox 0");
   const numbering = learningOf(draft, record);
   if (numbering === null) return draft.reject("STALE_REGISTRATION", `${record.wait.event} is registered already`);
-  const tooMany = numbering === "too many";
-  const problem = tooMany ? null : fullness(draft.functions(), numbering);
-  if (!tooMany && problem === null) return number(draft, numbering);
-  const message =
-    problem ??
-    `the runs of ${record.app} wait for more than ${LIMITS.learnedWaitsPerAppMax} kinds of events that its functions ` +
-      "have not declared; declare them in the waits option, or use fewer event names";
+  const fitting = numbering === "too many" ? tooManyLearned(record.app) : fittingOf(draft, numbering);
+  if (typeof fitting !== "string") return number(draft, fitting);
+  const message = fitting;
   draft.reject("REGISTRY_FULL", message);
   const { base } = record;
   draft.append(partitionOfShard(shardOfRun(base), draft.moment.partitions), (source) => ({
@@ -88,6 +86,13 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
     answer: { kind: "failed", error: engineError("UndeclaredWaitError", message) },
     source,
   }));
+}
+
+function tooManyLearned(app: string): string {
+  return (
+    `the runs of ${app} wait for more than ${LIMITS.learnedWaitsPerAppMax} kinds of events that its functions ` +
+    "have not declared; declare them in the waits option, or use fewer event names"
+  );
 }
 
 /** @param rows of partition 0. @returns null where there is nothing to be learned. */
@@ -137,6 +142,20 @@ function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): Liste
   return [...retired.values()].slice(0, LIMITS.retiredWaitsMax);
 }
 
+/**
+ * Functions that the new registration changes or drops, as they were: until it is in force everywhere, an event may start
+ * runs of theirs on one partition, while another one that should listen for those has the new registration already.
+ */
+function formerOf(former: RegisteredApp | undefined, { version, functions }: RegisteredApp): FormerFunction[] {
+  const textOf = ({ triggers, cancelOn, waits }: FunctionConfig): string => JSON.stringify([triggers, cancelOn, waits]);
+  const now = new Map(functions.map((fn) => [fn.id, textOf(fn)]));
+  const changed = (former?.functions ?? []).filter((fn) => now.get(fn.id) !== textOf(fn));
+  const all = [...changed.map((fn) => ({ fn, until: version })), ...(former?.former ?? [])];
+  let bytes = 0;
+  const end = all.findIndex((entry) => (bytes += utf8Bytes(JSON.stringify(entry))) > LIMITS.formerBytesMax);
+  return end === -1 ? all : all.slice(0, end);
+}
+
 /** Registered apps are immutable, and each comes back with every other's registration. A memo: it changes no answer. */
 const sizes = new WeakMap<RegisteredApp, number>();
 
@@ -162,6 +181,14 @@ function fullness({ apps }: Row<"functions">, { config, news }: Pick<Numbering, 
   if (bytes <= LIMITS.registryBytesMax) return null;
   const limit = LIMITS.registryBytesMax;
   return `with ${config.app}, all apps come to ${bytes} bytes of configuration, the limit is ${limit}`;
+}
+
+/** Without what was, where there is no room for that. @returns why there is no room even so. */
+function fittingOf(draft: Draft, numbering: Numbering): Numbering | string {
+  const functions = draft.functions();
+  if (fullness(functions, numbering) === null) return numbering;
+  const lean = { ...numbering, config: { ...numbering.config, former: [] } };
+  return fullness(functions, lean) ?? lean;
 }
 
 export function onRegistered(draft: Draft, { config, news, settleMs, source }: InboxRecordOf<"registered">): void {
