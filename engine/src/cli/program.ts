@@ -45,6 +45,9 @@ export function makeProgram(deps: CommandLineDeps, end: (code: ExitCode) => void
   addFunctionsCommand(program, deps);
   addClockCommand(program, deps);
   program.commandsGroup("Shell:");
+  // Reads the commands, options and arguments from commander's own definitions, for bash, zsh and fish. Young (0.0.x, so
+  // that `^` pins it), but released every month; omelette and tabtab (kept as @pnpm/tabtab) want each word written by
+  // hand, and change the user's shell files. Should it be given up: nothing but this line knows it.
   tab(program, { completionCommandName: "completion" });
   return program;
 }
