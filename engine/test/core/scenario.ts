@@ -247,16 +247,8 @@ export class Scenario {
   register(functions: readonly FunctionConfig[], app = APP): void {
     const version = (this.world.get(FUNCTIONS_KEY) as Row<"functions">).version + 1;
     const digest = configDigest(app, functions);
-    const config = {
-      app,
-      version,
-      digest,
-      functions: [...functions],
-      anchors: [],
-      learned: [],
-      retired: [],
-      former: [],
-    };
+    const nothing = { anchors: [], learned: [], retired: [], former: [] };
+    const config = { app, version, digest, functions: [...functions], ...nothing };
     const source = { partition: 0, offset: this.nextOffset, index: 0 };
     this.apply({ kind: "registered", config, news: [], settleMs: 0, source });
   }

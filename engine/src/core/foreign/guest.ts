@@ -245,7 +245,7 @@ export function onGuestDue(draft: Draft, base: string, no: number): void {
   const guest = draft.get(guestKey(base));
   const wait = guest?.waits.find((open) => open.no === no);
   if (guest === null || wait === undefined) return draft.reject("STALE_TIMER", `wait ${no} of guest ${base}`);
-  if (!isSettled(draft, wait)) {
+  if (!isSettled(draft, wait, draft.moment.nowMs)) {
     const dueAtMs = draft.moment.nowMs + SETTLE_POLL_MS;
     return draft.emit({ kind: "GuestWaitPostponed", base, no, dueAtMs });
   }

@@ -40,7 +40,7 @@ function onPendingDue(draft: Draft, runId: string, no: number): void {
     return draft.reject("STALE_TIMER", `pending item ${no} of run ${runId}`);
   }
   if (item.kind === "retry" && isInFlight(draft.run(runId))) return draft.emit({ kind: "RetryCameDue", runId, no });
-  if (item.kind === "wait" && item.routeKey !== null && !isSettled(draft, item)) {
+  if (item.kind === "wait" && item.routeKey !== null && !isSettled(draft, item, draft.moment.nowMs)) {
     const dueAtMs = draft.moment.nowMs + SETTLE_POLL_MS;
     return draft.emit({ kind: "PendingPostponed", runId, no, dueAtMs });
   }
