@@ -142,7 +142,7 @@ const BROKEN_CONDITION = 'event.data.plan == "pro" &&& true';
 const WHERE = /triggers.*if: does not parse as CEL at character \d+ of "event\.data\.plan/;
 
 function conditions(): void {
-  it("G8: a condition that does not parse is refused with its position: by createFunction, connect, and the gateway", async () => {
+  it("G8: a condition that does not parse is refused with its position, at every door", async () => {
     const asked = { event: "cel/asked" };
     const broken = { ...asked, if: BROKEN_CONDITION };
     expect(() => world.client.createFunction({ id: "cel", triggers: [broken] }, () => null)).toThrow(WHERE);

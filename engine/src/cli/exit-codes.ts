@@ -9,7 +9,7 @@ export const EXIT = {
   config: 2,
   /** The address to listen on is taken. */
   address: 3,
-  /** The data directory is used by another process, or cannot be written. */
+  /** The data directory is used by another process, cannot be written, is full, or its log is damaged. */
   dataDir: 4,
   /** Nothing answers at the URL, or something that is no gateway of Eddy. */
   unreachable: 5,

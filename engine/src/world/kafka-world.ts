@@ -1,9 +1,10 @@
 /** The log and groups on Kafka, once a broker answers; stores on disk, whose folder belongs to this process alone. */
 import { join } from "node:path";
-import { TransientError } from "@eddy/clients/errors";
+import { DataDirError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { KafkaLog, type KafkaLogOptions } from "@eddy/clients/kafka";
 import { RocksDbStoreFactory } from "../adapters/rocksdb/index.js";
 import type { KafkaEngineConfig } from "../config/kafka-config.js";
+import type { Store } from "../ports/store.js";
 import type { World, WorldDeps } from "./open-world.js";
 
 /** How long one look for a broker may take, in ms: whoever stops the engine waits for it. */
@@ -18,9 +19,9 @@ interface Place {
 
 export async function openKafkaWorld({ config, directory }: Place, deps: WorldDeps): Promise<World> {
   // Two processes with one folder would open each other's stores when a partition moves between them.
-  const lock = await new RocksDbStoreFactory(directory).open("lock");
+  const lock = await openLock(directory);
   try {
-    const log = await deps.patience.untilDone(() => openLog(optionsOf(config, deps)));
+    const log = await openKafkaLog(config, deps);
     const stores = new RocksDbStoreFactory(join(directory, "stores", config.namespace));
     const close = async (): Promise<void> => {
       await log.close();
@@ -31,6 +32,26 @@ export async function openKafkaWorld({ config, directory }: Place, deps: WorldDe
     await lock.close();
     throw error;
   }
+}
+
+/** Nothing is in it but the lock: damage does not matter. @throws StoreLockedError; DataDirError: no room */
+async function openLock(directory: string): Promise<Store> {
+  const folder = new RocksDbStoreFactory(directory);
+  try {
+    return await folder.open("lock").catch(async (error: unknown) => {
+      if (!(error instanceof StateCorruptedError)) throw error;
+      await folder.destroy("lock");
+      return folder.open("lock");
+    });
+  } catch (cause) {
+    if (!(cause instanceof TransientError)) throw cause;
+    throw new DataDirError(cause.message, { directory }, { cause });
+  }
+}
+
+/** Resolves once a broker answers. */
+export function openKafkaLog(config: KafkaEngineConfig, deps: WorldDeps): Promise<KafkaLog> {
+  return deps.patience.untilDone(() => openLog(optionsOf(config, deps)));
 }
 
 function optionsOf(config: KafkaEngineConfig, { clock, logger }: WorldDeps): KafkaLogOptions {

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { access, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Clock, Groups, Log, Logger } from "@eddy/clients";
-import { DataDirError } from "@eddy/clients/errors";
+import { DataDirError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { EmbeddedLog } from "../adapters/embedded/index.js";
 import { MemoryGroups, MemoryLog, MemoryStoreFactory } from "../adapters/memory/index.js";
 import { RocksDbStoreFactory } from "../adapters/rocksdb/index.js";
@@ -43,13 +43,28 @@ export async function openWorld(config: AnyConfig, deps: WorldDeps): Promise<Wor
   const { inMemory, fsync, dataDir } = config;
   if (inMemory) return local(new MemoryLog(deps.clock), new MemoryStoreFactory());
   const directory = await writable(dataDir);
-  const log = await EmbeddedLog.open(join(directory, "log"), { ...deps, fsync });
+  const log = await usable(directory, () => EmbeddedLog.open(join(directory, "log"), { ...deps, fsync }));
   return local(log, new RocksDbStoreFactory(join(directory, "stores")));
 }
 
 /** Nobody else takes part. */
 function local(log: Log, stores: StoreFactory): World {
   return { log, groups: new MemoryGroups(log), stores, close: () => log.close() };
+}
+
+/**
+ * Opens what lies in the data directory. Nobody else has it: damage is not repaired, and at a start there is nothing to
+ * wait for on a disk that is full. @throws DataDirError for both; what else `open` throws
+ */
+async function usable<T>(directory: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    if (cause instanceof TransientError) throw new DataDirError(cause.message, { directory }, { cause });
+    if (!(cause instanceof StateCorruptedError)) throw cause;
+    const advice = "put a copy of this directory in its place, or start anew with another --data-dir";
+    throw new DataDirError(`${cause.message}; ${advice}`, { directory }, { cause });
+  }
 }
 
 /** @throws DataDirError */

@@ -218,7 +218,7 @@ describe("embedded log: a disk that fails", () => {
     const cleaning = logged.filter((line) => "error" in line);
     expect(cleaning).toMatchObject([{ directory, error: expect.any(TransientError) }]);
   });
-  it("L3 takes writes again once it can, behind all that it acknowledged, for writers and readers that were there", async () => {
+  it("L3 takes writes again once it can, behind all that it acknowledged, for those who were there", async () => {
     const { log, fail, heal } = await openFailing();
     const writer = await log.openChangelogWriter(CHANGELOG.name, 0);
     await log.append(INBOX.name, 0, records("a"));

@@ -12,9 +12,12 @@ export class CliProcess {
   ended: number | string | null = null;
   readonly child: ChildProcess;
 
-  constructor(args: readonly string[], environment: Record<string, string> = {}) {
+  /** @param limits set by the shell for the process, as in `ulimit -f 600` */
+  constructor(args: readonly string[], environment: Record<string, string> = {}, limits?: string) {
     const env = { PATH: process.env["PATH"], ...environment };
-    this.child = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+    const direct = [process.execPath, CLI, ...args];
+    const [file, ...rest] = limits === undefined ? direct : ["sh", "-c", `${limits} && exec "$@"`, "sh", ...direct];
+    this.child = spawn(file as string, rest, { stdio: ["ignore", "pipe", "pipe"], env });
     this.child.stdout?.on("data", (data: Buffer) => (this.out += data.toString()));
     this.child.stderr?.on("data", (data: Buffer) => (this.err += data.toString()));
     // "close" comes when its output is complete, too.

@@ -1,5 +1,5 @@
 /** The command `eddy dev` as a process: what it says, and how it ends. Needs the build, as `npm test` makes it. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,6 +104,63 @@ it("says in one line that the data directory cannot be made", async () => {
   const one = eddy(["dev", "--port", "0", "--data-dir", join(dataDir, "file", "sub")]);
   expect(await one.end()).toBe(EXIT.dataDir);
   expect(one.err).toMatch(/^eddy: cannot write to the data directory .*\n$/);
+});
+
+it("says in one line that the log is damaged, and touches nothing", async () => {
+  const first = dev();
+  await first.url();
+  first.child.kill("SIGTERM");
+  await first.end();
+  const log = join(dataDir, "log");
+  const manifest = (await readdir(log)).find((name) => name.startsWith("MANIFEST")) as string;
+  await writeFile(join(log, manifest), "not any more");
+  const second = dev();
+  expect(await second.end()).toBe(EXIT.dataDir);
+  expect(second.err).toMatch(
+    /^eddy: the data in .*log is damaged: .*; put a copy of this directory in its place, or .*\n$/,
+  );
+  expect(await readFile(join(log, manifest), "utf8")).toBe("not any more");
+});
+
+it("says in one line that there is no room for the data directory", async () => {
+  const one = new CliProcess(["dev", "--port", "0", "--data-dir", dataDir], {}, "ulimit -f 0");
+  started.push(one);
+  expect(await one.end()).toBe(EXIT.dataDir);
+  expect(one.err).toMatch(/^eddy: .*the disk is full \(file too large\): make room there\n$/);
+});
+
+/** No file may grow beyond 300 KiB (600 KiB, as some shells count): the same error as on a full disk, for large events. */
+const SMALL_FILES = "ulimit -f 600";
+const LARGE = JSON.stringify({ name: "a", id: "large", data: { text: "x".repeat(1_000_000) } });
+
+it("on a full disk: 503 that says so, nothing acknowledged is lost, and it goes on by itself", async () => {
+  const full = new CliProcess(["dev", "--port", "0", "--data-dir", dataDir], {}, SMALL_FILES);
+  started.push(full);
+  const url = await full.url();
+  const send = (to: string, body: string): Promise<Response> =>
+    fetch(`${to}/e/dev`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const acknowledged: string[] = [];
+  for (const id of ["before-1", "before-2"]) {
+    expect((await send(url, JSON.stringify({ name: "a", id }))).status).toBe(200);
+    acknowledged.push(id);
+  }
+  const refused = await send(url, LARGE);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await refused.text()).toMatch(
+    /it is tried again until .*the disk is full \(file too large\): make room there/,
+  );
+  expect((await fetch(`${url}/health/live`)).status).toBe(200);
+  await eventually("what fits is taken again", async () => {
+    return (await send(url, '{"name":"a","id":"after"}')).status === 200;
+  });
+  acknowledged.push("after");
+  expect(full.err).toMatch(/"level":50,.*a write to the log failed/);
+  full.child.kill("SIGTERM");
+  expect(await full.end()).toBe(EXIT.ok);
+  const again = await dev().url();
+  for (const id of acknowledged) expect((await fetch(`${again}/v1/events/${id}`)).status).toBe(200);
+  expect((await send(again, LARGE)).status).toBe(200);
+  expect((await fetch(`${again}/v1/events/large`)).status).toBe(200);
 });
 
 it("refuses a data directory of another partition count", async () => {

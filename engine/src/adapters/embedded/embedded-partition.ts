@@ -93,7 +93,8 @@ export class EmbeddedPartition implements RecordSource {
 
   /**
    * After a write of unknown outcome: what the disk has of the partition counts.
-   * @param stored the same partition, as the catalog has read it. @throws StateCorruptedError where it lacks what readers saw
+   * @param stored the same partition, as the catalog has read it.
+   * @throws StateCorruptedError where it lacks what readers saw
    */
   restore(stored: EmbeddedPartition): void {
     const { end } = stored.range;

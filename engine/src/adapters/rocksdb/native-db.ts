@@ -178,8 +178,9 @@ async function openNative(path: string, { writeBufferBytes }: NativeDbOptions): 
     await db.ready();
   } catch (cause) {
     throw openError(cause, path);
+  } finally {
+    await removeOldInfoLogs(path); // also of a try that failed: there may be many, and no room
   }
-  await removeOldInfoLogs(path);
   return db;
 }
 
