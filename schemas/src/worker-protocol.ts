@@ -9,6 +9,8 @@ import { runState, stepReport, stepRequest } from "./steps.js";
 
 export const PROTOCOL_VERSION = 1;
 
+const invocations = z.array(z.strictObject({ runId: z.string(), invocation: z.number().int().min(1) }));
+
 /** Worker to gateway. */
 export const workerFrame = z.discriminatedUnion("kind", [
   z.strictObject({
@@ -27,15 +29,17 @@ export const workerFrame = z.discriminatedUnion("kind", [
   }),
   /** `seq` counts a worker's reports; answered by `ack` once the log has the report. */
   z.strictObject({ kind: z.literal("report"), seq: z.number().int(), report: stepReport }),
-  z.strictObject({
-    kind: z.literal("heartbeat"),
-    running: z.array(z.strictObject({ runId: z.string(), invocation: z.number().int().min(1) })),
-  }),
+  z.strictObject({ kind: z.literal("heartbeat"), running: invocations }),
   /** This invocation ended here without a reported outcome (aborted, superseded, refused): its slot is free. */
   z.strictObject({ kind: z.literal("released"), runId: z.string(), invocation: z.number().int().min(1) }),
   z.strictObject({ kind: z.literal("needState"), runId: z.string(), invocation: z.number().int().min(1) }),
   /** The worker is closing: send nothing more. What it has, it finishes. */
   z.strictObject({ kind: z.literal("drain") }),
+  /**
+   * The last frame of a worker that closes: nothing that comes after it is read. What it has is `running` alone: steps
+   * that did not end in time. Any other request on its way to it goes to another worker at once.
+   */
+  z.strictObject({ kind: z.literal("leaving"), running: invocations }),
 ]);
 export type WorkerFrame = z.infer<typeof workerFrame>;
 

@@ -56,6 +56,8 @@ export class ScriptedEngine implements WorkerTransport {
   /** Without it the run stays where it yielded until `dispatch`. */
   dispatchesYielded = true;
   isClosed = false;
+  /** What a worker said at its close that it still runs. */
+  left: readonly RunningInvocation[] = [];
   isDraining = false;
   identity: WorkerIdentity | null = null;
   handlers: TransportHandlers | null = null;
@@ -97,7 +99,8 @@ export class ScriptedEngine implements WorkerTransport {
   drain(): void {
     this.isDraining = true;
   }
-  async close(): Promise<void> {
+  async close(left: readonly RunningInvocation[] = []): Promise<void> {
+    this.left = left;
     this.isClosed = true;
     for (const { refuse } of this.waiting.splice(0)) refuse();
   }

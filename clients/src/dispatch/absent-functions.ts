@@ -29,7 +29,7 @@ export interface AbsentFunctionsDeps {
 }
 
 /** How long a run waits for a function that is registered, in ms of this process's clock: longer than deploys take. */
-export const ABSENT_MS_MAX = 600_000;
+export const ABSENT_MS_MAX = 3_600_000;
 /** Until a held request goes out again, in ms. */
 export const PAUSE_MS = { min: 1_000, max: 30_000 } as const;
 /** Requests held at the same time. */
@@ -52,6 +52,8 @@ interface Waited {
 export class AbsentFunctions {
   readonly #deps: AbsentFunctionsDeps;
   readonly #held = new Set<Held>();
+  /** Registered functions that it was told of that they are absent. */
+  readonly #told = new Set<string>();
   readonly #waited = new LRUCache<string, Waited>({ max: RUNS_MAX });
 
   constructor(deps: AbsentFunctionsDeps) {
@@ -77,22 +79,31 @@ export class AbsentFunctions {
 
   /** Gives the request back after a pause. Its delivery is committed. */
   hold(request: StepRequest, partition: number): void {
-    const { app, clock, logger } = this.#deps;
-    const { runId, functionId } = request;
+    const { clock } = this.#deps;
+    const { runId } = request;
     if (this.#held.size >= HELD_MAX) return;
     const { sinceMs, times } = this.#waited.get(runId) ?? { sinceMs: clock.nowMs(), times: 0 };
     this.#waited.set(runId, { sinceMs, times: times + 1 });
     const pauseMs = Math.min(PAUSE_MS.min * 2 ** times, PAUSE_MS.max);
-    const fields = { app, functionId, runId, pauseMs };
-    logger[times === 0 ? "info" : "debug"](fields, "no worker here has this registered function, trying again");
+    this.#tell(request);
     const held: Held = { request, partition, ending: new AbortController() };
     this.#held.add(held);
     void clock.sleep(pauseMs, held.ending.signal).then(() => this.#giveBack(held));
   }
 
+  /** Once per function and absence: a deploy may hold many runs. */
+  #tell({ functionId }: StepRequest): void {
+    const { app, logger } = this.#deps;
+    if (this.#told.has(functionId)) return;
+    this.#told.add(functionId);
+    logger.warn({ app, functionId }, "no worker of this process has a registered function: its runs here wait for one");
+  }
+
   /** Workers came or went: what can be worked on here goes out again at once. */
   onWorkersChanged(): void {
-    this.#letGo(({ request }) => this.#deps.pool.has(request.functionId));
+    const { pool } = this.#deps;
+    for (const functionId of this.#told) if (pool.has(functionId)) this.#told.delete(functionId);
+    this.#letGo(({ request }) => pool.has(request.functionId));
   }
 
   /** The partition is somebody else's: its requests go out again at once. */

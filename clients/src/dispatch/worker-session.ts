@@ -23,6 +23,8 @@ export interface WorkerSessionDeps {
   readonly logger: Logger;
 }
 
+type RunningInvocations = Extract<WorkerFrame, { kind: "heartbeat" }>["running"];
+
 /** A request that is missing in this many heartbeats after it was sent is not running: its slot is free. */
 const MISSING_HEARTBEATS = 2;
 /** Pause before a failed look-up is tried again, in ms. */
@@ -54,6 +56,8 @@ export class WorkerSession {
         return;
       case "drain":
         return this.#deps.pool.drain(this.#worker);
+      case "leaving":
+        return this.#leaving(frame.running);
     }
   }
 
@@ -73,6 +77,18 @@ export class WorkerSession {
     const isOut = this.#worker.inFlight.get(runId)?.invocation === invocation;
     pool.release(this.#worker, runId, invocation);
     if (isOut && this.#worker.isDraining) givenBack.giveBack({ runId, invocation });
+  }
+
+  /** What was sent and the worker did not get any more, or not begin, would else wait for a lease that nobody has. */
+  #leaving(running: RunningInvocations): void {
+    const { pool, givenBack } = this.#deps;
+    pool.drain(this.#worker);
+    const begun = new Map(running.map(({ runId, invocation }) => [runId, invocation]));
+    for (const [runId, { invocation, isEnding }] of [...this.#worker.inFlight]) {
+      if (isEnding || begun.get(runId) === invocation) continue;
+      pool.release(this.#worker, runId, invocation);
+      givenBack.giveBack({ runId, invocation });
+    }
   }
 
   #report(seq: number, report: StepReport): void {
@@ -112,7 +128,7 @@ export class WorkerSession {
     }
   }
 
-  #heartbeat(running: Extract<WorkerFrame, { kind: "heartbeat" }>["running"]): void {
+  #heartbeat(running: RunningInvocations): void {
     const bad = running.find(({ runId }) => !isRunId(runId));
     if (bad !== undefined) return this.#break(`heartbeat: ${bad.runId} is not a run id`);
     this.#reconcile(new Map(running.map(({ runId, invocation }) => [runId, invocation])));

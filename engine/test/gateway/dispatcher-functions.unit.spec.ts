@@ -108,6 +108,8 @@ describe("requests for a function that no worker here has", () => {
       pauses.push(pauseMs);
     }
     expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    const told = d.world.logger.lines.filter(({ message }) => message.startsWith("no worker of this process"));
+    expect(told.map(({ fields }) => fields)).toEqual([{ app: APP, functionId: `${APP}/g` }]);
     await ask("f", run, 8);
     await until("what it can do", () => worker.given().length === 1);
   });

@@ -154,6 +154,27 @@ describe("step dispatcher: what workers say and hear", () => {
       ]);
     });
 
+    it("gives back what it does not run when it leaves, but nothing that ends or still runs", async () => {
+      const worker = d.worker("w", 4);
+      const [unseen, running, ending] = [runOn(1, 11), runOn(1, 12), runOn(2, 13)];
+      for (const run of [unseen, running, ending]) await d.request(run);
+      await until("the requests", () => worker.given().length === 3);
+      let release = (): void => undefined;
+      const appended = new Promise<void>((resolve) => (release = resolve));
+      d.world.log.beforeAppend = ({ records }) => (records[0]?.key === ending ? appended : undefined);
+      const outcome = { kind: "suspended" as const };
+      worker.send({ kind: "report", seq: 1, report: { runId: ending, invocation: 1, ops: [], outcome } });
+      worker.send({ kind: "leaving", running: [{ runId: running, invocation: 1 }] });
+      worker.session.detach();
+      await until("given back", async () => (await inboxOfKind(d.world.log, 1, "declined")).length > 0);
+      release();
+      await until("reported", async () => (await inboxOfKind(d.world.log, 2, "report")).length > 0);
+      expect(await inboxOfKind(d.world.log, 2, "declined")).toEqual([]);
+      expect(await inboxOfKind(d.world.log, 1, "declined")).toEqual([
+        { kind: "declined", runId: unseen, invocation: 1 },
+      ]);
+    });
+
     it("comes back with its lease where the log does not take that now", async () => {
       const worker = d.worker("w", 1);
       await d.request(first);

@@ -138,7 +138,8 @@ export class FrameTransport implements WorkerTransport {
     this.#send({ kind: "drain" });
   }
 
-  async close(): Promise<void> {
+  async close(left: readonly RunningInvocation[] = []): Promise<void> {
+    if (!this.#isClosed) this.#send({ kind: "leaving", running: [...left] });
     this.#isClosed = true;
     this.#cancelReconnect();
     await this.#connection?.close();

@@ -13,6 +13,7 @@ import type { AccessHold, LogAccess } from "../kafka/log-access.js";
 import type { WorkerClock } from "../step/clock.js";
 import { DispatcherConnection } from "./dispatcher-connection.js";
 import { FrameTransport } from "./frame-transport.js";
+import type { RunningInvocation } from "./transport.js";
 
 export interface KafkaTransportDeps {
   /** Let go of by `close`. */
@@ -50,8 +51,8 @@ export class KafkaTransport extends FrameTransport {
     this.#dispatching.retire();
   }
 
-  override async close(): Promise<void> {
-    await super.close();
+  override async close(left?: readonly RunningInvocation[]): Promise<void> {
+    await super.close(left);
     await this.#dispatching.close();
   }
 }

@@ -12,7 +12,8 @@
  *      has already. Reports of one invocation are appended in the order in which they were given.
  *  T4  `heartbeat` resolves once the log has it, and rejects if that is not known: it is not sent again.
  *  T5  After each lost connection that is back, `onConnected` is called: leases should be renewed at once.
- *  T6  `close` resolves when nothing is open any more. Reports without an acknowledgement are rejected.
+ *  T6  `close` resolves when nothing is open any more. Reports without an acknowledgement are rejected. What is on its way
+ *      to the worker by then, and not in `left`, is delivered elsewhere at once.
  */
 import type { AppConfig, RunState, StepReport, StepRequest } from "@eddy/schemas";
 
@@ -59,5 +60,6 @@ export interface WorkerTransport {
   release(of: RunningInvocation): void;
   /** Asks for no more requests. */
   drain(): void;
-  close(): Promise<void>;
+  /** @param left what still runs here: nobody else should have it before its lease is over. Default: nothing. */
+  close(left?: readonly RunningInvocation[]): Promise<void>;
 }

@@ -133,7 +133,7 @@ export class Worker {
       logger.warn({ app: this.#options.app, runs: this.#assigned.size }, "closing with steps still running");
     }
     this.#cancelBeat();
-    await transport.close();
+    await transport.close([...this.#assigned.values()].map(({ runId, no }) => ({ runId, invocation: no })));
     for (const left of this.#assigned.values()) {
       left.stop("refused");
       left.lease.cancel();

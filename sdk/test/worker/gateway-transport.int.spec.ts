@@ -152,6 +152,18 @@ describe("frames", () => {
     ]);
   });
 
+  it("end with what the worker still runs", async () => {
+    await transport.start(identity, handlers);
+    transport.drain();
+    await transport.close([{ runId: "00a-run", invocation: 1 }]);
+    await transport.close();
+    await eventually(() => gateway.closes.length === 1);
+    expect(gateway.frames.slice(1)).toEqual([
+      { kind: "drain" },
+      { kind: "leaving", running: [{ runId: "00a-run", invocation: 1 }] },
+    ]);
+  });
+
   it("answer a question for state, for the run and invocation that asked", async () => {
     await transport.start(identity, handlers);
     const first = transport.needState({ runId: "00a-run", invocation: 1 });

@@ -343,11 +343,11 @@ describe("close", () => {
 
   it("waits for `drainMs` at most, and says what it left", async () => {
     const { engine, worker, clock, log } = await bench(fn(({ step }) => step.run("a", () => deferred().promise)));
-    await engine.startRun("app/f");
+    const { runId } = await engine.startRun("app/f");
     const closed = worker.close();
     await clock.advance(1_000);
     await closed;
-    expect([engine.isClosed, clock.timers]).toEqual([true, 0]);
+    expect([engine.isClosed, engine.left, clock.timers]).toEqual([true, [{ runId, invocation: 1 }], 0]);
     expect(log.lines).toEqual([[{ app: "app", runs: 1 }, "closing with steps still running"]]);
   });
 
@@ -367,7 +367,7 @@ describe("close", () => {
     await clock.advance(1);
     await closed;
     expect(engine.released).toEqual([{ runId: run.runId, invocation: 1 }]);
-    expect([engine.isClosed, log.lines]).toEqual([true, []]);
+    expect([engine.isClosed, engine.left, log.lines]).toEqual([true, [], []]);
   });
 
   it("sends back what comes after it began, and what waits for a slot", async () => {
