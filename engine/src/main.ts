@@ -31,6 +31,7 @@ import {
 import { ClosedError, invariant } from "@eddy/clients/errors";
 import { MemoryGroups } from "./adapters/memory/index.js";
 import { PrometheusMeter } from "./adapters/prometheus/index.js";
+import { DiskUsageWatch } from "./adapters/rocksdb/index.js";
 import { core as defaultCore } from "./core/core.js";
 import type { Core } from "./core/index.js";
 import { DevClock } from "./gateway/dev-clock.js";
@@ -44,6 +45,7 @@ import { RoutedLookup } from "./gateway/routed-lookup.js";
 import { RunCancel } from "./gateway/run-cancel.js";
 import { HistoryTailer } from "./history/history-tailer.js";
 import { Ownership } from "./ownership/ownership.js";
+import { PartitionGauges } from "./ownership/partition-gauges.js";
 import { PartitionTask } from "./partition/index.js";
 import type { StoreFactory } from "./ports/store.js";
 import { advertisedUrlOf } from "./world/advertised-url.js";
@@ -131,6 +133,7 @@ class RunningEngine implements Engine {
   readonly #running: { readonly name: string; readonly end: () => Promise<void> }[] = [];
   #registry: RegistryView | null = null;
   #ownership: Ownership | null = null;
+  #gauges: PartitionGauges | null = null;
   #service: Service | null = null;
   #gate: WorkerGate | null = null;
   #closing: Promise<void> | null = null;
@@ -295,6 +298,7 @@ class RunningEngine implements Engine {
         }),
     });
     this.#ownership = ownership;
+    this.#gauges = new PartitionGauges({ ...base, owned: ownership, inbox: topics.inbox });
     this.#running.push({ name: "partitions", end: () => ownership.close() });
     return ownership;
   }
@@ -327,21 +331,34 @@ class RunningEngine implements Engine {
   #metricsPage(): MetricsPage {
     const meter = this.#meter;
     const page = meter instanceof PrometheusMeter ? meter : new PrometheusMeter();
+    const disk = this.#diskUsage();
     return {
       contentType: page.contentType,
-      text: () => {
+      text: async () => {
         meter.gauge("eddy_ready", this.readiness().ready ? 1 : 0);
-        const readings = this.#ownership?.readings() ?? [];
-        for (const status of ["starting", "running", "failed"] as const) {
-          meter.gauge("eddy_partitions", readings.filter((reading) => reading.status === status).length, { status });
-        }
-        for (const { app, workers, inFlight } of this.#gate?.apps ?? []) {
+        for (const { app, workers, inFlight, slots } of this.#gate?.apps ?? []) {
           meter.gauge("eddy_workers_connected", workers, { app });
           meter.gauge("eddy_steps_in_flight", inFlight, { app });
+          meter.gauge("eddy_worker_slots", slots.all, { app });
+          meter.gauge("eddy_worker_slots_free", slots.free, { app });
         }
+        const usage = disk?.usage ?? null;
+        if (usage !== null) {
+          meter.gauge("eddy_disk_size_bytes", usage.size);
+          meter.gauge("eddy_disk_free_bytes", usage.free);
+          for (const [store, bytes] of Object.entries(usage.stores)) meter.gauge("eddy_store_bytes", bytes, { store });
+        }
+        await this.#gauges?.tell(page);
         return page.text();
       },
     };
+  }
+
+  /** null: there is no data directory. */
+  #diskUsage(): DiskUsageWatch | null {
+    const config = this.#config;
+    if (this.#parts.stores !== undefined || (!isOnKafka(config) && config.inMemory)) return null;
+    return new DiskUsageWatch({ directory: config.dataDir, clock: this.#clock, logger: this.#logger });
   }
 
   #serviceNow(): Service {

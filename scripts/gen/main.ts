@@ -6,6 +6,7 @@ import { cliPage } from "./cli-page.js";
 import { drift } from "./drift.js";
 import { errorIndex } from "./error-index.js";
 import { jsonSchemas } from "./json-schemas.js";
+import { metricsPage } from "./metrics-page.js";
 
 interface Output {
   readonly folder: string;
@@ -20,6 +21,7 @@ const OUTPUTS: readonly Output[] = [
   { folder: "docs/errors", owns: (name) => name === "README.md", generate: errorIndex },
   { folder: "docs/operate", owns: (name) => name === "cli.md", generate: cliPage },
   { folder: "charts/eddy", owns: (name) => name === "values.schema.json", generate: valuesSchema },
+  { folder: "docs/operate", owns: (name) => name === "metrics.md", generate: metricsPage },
 ];
 
 const root = join(import.meta.dirname, "../..");

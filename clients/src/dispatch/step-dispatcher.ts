@@ -17,6 +17,7 @@ import { GroupMembership } from "./group-membership.js";
 import { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
+import { StepTimes } from "./step-times.js";
 import { StepsConsumer } from "./steps-consumer.js";
 import { CLOSE_CODES, type WorkerLink } from "./worker-link.js";
 import { WorkerPool } from "./worker-pool.js";
@@ -51,6 +52,7 @@ export class StepDispatcher {
   readonly #givenBack: GivenBack;
   readonly #absent: AbsentFunctions;
   readonly #membership: GroupMembership;
+  readonly #times: StepTimes;
 
   /** The app's topics must exist. */
   constructor(app: string, deps: DispatcherDeps) {
@@ -65,6 +67,8 @@ export class StepDispatcher {
     const absent = new AbsentFunctions({ ...deps, app, pool, givenBack });
     const aborts = new AbortSignals({ ...deps, topic: topics.signals(app), pool });
     const topic = topics.steps(app);
+    const times = new StepTimes(deps);
+    this.#times = times;
     this.#pool = pool;
     this.#aborts = aborts;
     this.#givenBack = givenBack;
@@ -76,7 +80,7 @@ export class StepDispatcher {
       workOn: (partition, member) =>
         new StepsConsumer({
           ...{ ...deps, app, topic, inbox: topics.inbox, partition },
-          ...{ member, pool, aborts, absent, givenBack },
+          ...{ member, pool, aborts, absent, givenBack, times },
         }),
     });
   }
@@ -93,7 +97,7 @@ export class StepDispatcher {
     const session = new WorkerSession(
       {
         ...{ ...this.#deps, app: this.#app, pool: this.#pool, heartbeats: this.#heartbeats },
-        ...{ aborts: this.#aborts, givenBack: this.#givenBack },
+        ...{ aborts: this.#aborts, givenBack: this.#givenBack, times: this.#times },
       },
       worker,
     );
@@ -103,6 +107,10 @@ export class StepDispatcher {
 
   get workers(): number {
     return this.#pool.size;
+  }
+  /** Invocations that workers may have at once; free ones: of workers that take requests. */
+  get slots(): { readonly all: number; readonly free: number } {
+    return this.#pool.slots;
   }
   get inFlight(): number {
     return this.#pool.inFlight;

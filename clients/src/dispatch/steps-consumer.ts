@@ -36,6 +36,7 @@ import type { AbortSignals } from "./abort-signals.js";
 import type { AbsentFunctions } from "./absent-functions.js";
 import type { GivenBack } from "./decline.js";
 import { takeRecord, type Gathered, type Standing, type Taken } from "./request-parts.js";
+import type { StepTimes } from "./step-times.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface StepsConsumerDeps {
@@ -49,6 +50,7 @@ export interface StepsConsumerDeps {
   readonly aborts: AbortSignals;
   readonly absent: AbsentFunctions;
   readonly givenBack: GivenBack;
+  readonly times: StepTimes;
   /** Of the app's workers; it has `partition`. */
   readonly member: Pick<GroupMember, "commit" | "committed">;
   /** Name of the app's steps topic, and of the inbox whose partition it answers to. */
@@ -322,6 +324,7 @@ export class StepsConsumer {
       if (isSuperseded) other.link.send({ kind: "abort", runId });
     }
     worker.link.send({ kind: "request", request });
+    this.#deps.times.sent(request);
     meter.count("eddy_step_requests_delivered_total", 1, { app });
   }
 

@@ -17,6 +17,15 @@ export interface WorkerGateDeps extends DispatcherDeps {
   readonly registry: RegistryView;
 }
 
+/** Of one app, as far as its workers are connected here. */
+export interface AppFigures {
+  readonly app: string;
+  readonly workers: number;
+  readonly inFlight: number;
+  readonly slots: { readonly all: number; readonly free: number };
+  readonly failure: Error | null;
+}
+
 /** How long a connection may stay without a hello, in ms. */
 export const HELLO_MS_MAX = 10_000;
 /** Reasons of close frames hold at most 123 bytes. */
@@ -73,8 +82,11 @@ export class WorkerGate {
   }
 
   /** For readiness and figures: connected workers and what they have, by app. */
-  get apps(): readonly { app: string; workers: number; inFlight: number; failure: Error | null }[] {
-    return [...this.#running].map(([app, { workers, inFlight, failure }]) => ({ app, workers, inFlight, failure }));
+  get apps(): readonly AppFigures[] {
+    return [...this.#running].map(([app, dispatcher]) => {
+      const { workers, inFlight, slots, failure } = dispatcher;
+      return { app, workers, inFlight, slots, failure };
+    });
   }
 
   /** Closes every connection, stops every dispatcher. Idempotent. */

@@ -75,6 +75,15 @@ export class WorkerPool {
   get active(): number {
     return this.workers.filter(({ isDraining }) => !isDraining).length;
   }
+  /** Slots of all workers, and free ones of those that take requests. */
+  get slots(): { readonly all: number; readonly free: number } {
+    let [all, free] = [0, 0];
+    for (const { slots, inFlight, isDraining } of this.#workers.values()) {
+      all += slots;
+      if (!isDraining) free += Math.max(0, slots - inFlight.size);
+    }
+    return { all, free };
+  }
   /** Invocations out to workers. */
   get inFlight(): number {
     let sum = 0;

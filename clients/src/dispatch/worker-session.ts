@@ -9,6 +9,7 @@ import type { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
 import { CLOSE_CODES } from "./worker-link.js";
+import type { StepTimes } from "./step-times.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
 
 export interface WorkerSessionDeps {
@@ -19,6 +20,7 @@ export interface WorkerSessionDeps {
   readonly heartbeats: HeartbeatLedger;
   readonly aborts: AbortSignals;
   readonly givenBack: GivenBack;
+  readonly times: StepTimes;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -94,6 +96,7 @@ export class WorkerSession {
   #report(seq: number, report: StepReport): void {
     const { runId } = report;
     if (!isRunId(runId)) return this.#break(`report: ${runId} is not a run id`);
+    this.#deps.times.reported(report);
     const out = this.#worker.inFlight.get(runId);
     if (report.outcome !== null && out?.invocation === report.invocation) out.isEnding = true;
     void this.#append(seq, report);

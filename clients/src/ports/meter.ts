@@ -9,4 +9,15 @@ export interface Meter {
   gauge(name: string, value: number, labels?: Labels): void;
 }
 
+export interface GaugeRow {
+  readonly labels?: Labels;
+  readonly value: number;
+}
+
+/** Where gauges go whose labels come and go. Must not throw. */
+export interface GaugeBoard {
+  /** All that the gauge has from now on: what is not in `rows` is gone. */
+  gauges(name: string, rows: readonly GaugeRow[]): void;
+}
+
 export const NO_METER: Meter = { count: () => undefined, observe: () => undefined, gauge: () => undefined };

@@ -6,7 +6,7 @@ import { ClosedError, FencedError, TransientError } from "@eddy/clients/errors";
 import type { GroupMember, Groups, Topics } from "@eddy/clients";
 import type { HistorySource, HistorySources } from "../history/history-lookup.js";
 import { offset } from "@eddy/schemas";
-import { Seat, type OwnedTask, type PartitionReading, type SeatDeps } from "./seat.js";
+import { Seat, type OwnedTask, type PartitionReading, type SeatDeps, type SeatFigures } from "./seat.js";
 import { Turns } from "./turns.js";
 
 export interface OwnershipDeps extends Omit<
@@ -93,6 +93,10 @@ export class Ownership implements HistorySources {
   /** Of the partitions that are ours, ascending. */
   readings(): readonly PartitionReading[] {
     return this.#seats.filter(({ isOurs }) => isOurs).map((seat) => seat.reading());
+  }
+  /** The same for operators. */
+  figures(): readonly SeatFigures[] {
+    return this.#seats.filter(({ isOurs }) => isOurs).map((seat) => seat.figures());
   }
   /** For readiness; empty: all is well. */
   get problems(): readonly string[] {

@@ -13,17 +13,17 @@
  * Invariants: a seat has at most one task and one history at a time, and each has closed its store before the next one
  * opens it. `assign` leaves a task that runs alone. Nothing here throws.
  */
-import { FencedError, OffsetOutOfRangeError, TransientError } from "@eddy/clients/errors";
+import { EddyError, FencedError, OffsetOutOfRangeError, TransientError } from "@eddy/clients/errors";
 import type { Clock, Log, Logger, Meter } from "@eddy/clients";
 import { offset } from "@eddy/schemas";
 import type { HistoryTailer } from "../history/history-tailer.js";
-import type { PartitionTask } from "../partition/index.js";
+import type { PartitionFigures, PartitionTask } from "../partition/index.js";
 import type { Turns } from "./turns.js";
 
 /** As much of a partition task, and of a history tailer, as is asked here. */
 export type OwnedTask = Pick<
   PartitionTask,
-  "status" | "failure" | "closed" | "start" | "stop" | "time" | "hasSettled" | "runState"
+  "status" | "failure" | "closed" | "start" | "stop" | "time" | "hasSettled" | "runState" | "figures"
 >;
 export type OwnedHistory = Pick<
   HistoryTailer,
@@ -57,6 +57,18 @@ export interface PartitionReading {
   readonly processedOffset: number;
 }
 
+/** For operators. */
+export interface SeatFigures {
+  readonly partition: number;
+  readonly status: PartitionReading["status"];
+  /** Code of the error that the partition has failed with; null: it has not. */
+  readonly code: string | null;
+  /** Since when nobody works on it, by our clock; null: somebody does, or it has failed. */
+  readonly idleSinceMs: number | null;
+  /** null: nobody works on it. */
+  readonly task: PartitionFigures | null;
+}
+
 /** Pause before a partition is taken over again, in ms; a group needs longer to notice that a member is gone. */
 const AGAIN_MS = 1_000;
 /** How often it is looked whether a partition has caught up, in ms. */
@@ -71,6 +83,8 @@ export class Seat {
   #task: OwnedTask | null = null;
   #history: OwnedHistory | null = null;
   #isCaughtUp = false;
+  /** When the partition was given to us, or the last task on it ended. */
+  #idleSinceMs = 0;
   /** Why nobody works on the partition; it is over with the next takeover that succeeds. */
   #taskTrouble: Error | null = null;
   #historyTrouble: Error | null = null;
@@ -150,6 +164,14 @@ export class Seat {
     return { partition, status, advanceMs, processedOffset };
   }
 
+  figures(): SeatFigures {
+    const { partition, status } = this.reading();
+    const trouble = status === "failed" ? this.#taskTrouble : null;
+    const code = trouble === null ? null : trouble instanceof EddyError ? trouble.code : "OTHER";
+    const idleSinceMs = status === "starting" ? this.#idleSinceMs : null;
+    return { partition, status, code, idleSinceMs, task: this.task?.figures() ?? null };
+  }
+
   async #hold(): Promise<void> {
     while (this.#isOurs) {
       this.#lost = new AbortController();
@@ -164,6 +186,7 @@ export class Seat {
     const { clock, logger, partition, isStillOurs } = this.#deps;
     let idleSinceMs = clock.nowMs();
     for (;;) {
+      this.#idleSinceMs = idleSinceMs;
       const task = await this.#takeOver(idleSinceMs, lost);
       await task?.closed;
       this.#isCaughtUp = false;

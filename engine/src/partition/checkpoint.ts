@@ -5,7 +5,7 @@
  */
 import { compareCauses, encodeMeta, encodeRow, offset, type MetaRow } from "@eddy/schemas";
 import { kindOf, META_KEY, type Row, type RowKey } from "../core/index.js";
-import { invariant } from "@eddy/clients/errors";
+import { EddyError, invariant } from "@eddy/clients/errors";
 import type { ChangelogWriter, NewRecord } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import { asError } from "./deferred.js";
@@ -13,6 +13,7 @@ import type { TaskContext } from "./deps.js";
 import type { EffectSender } from "./effect-sender.js";
 import type { FrozenChanges, Overlay } from "./overlay.js";
 import { encodePosition, POSITION_KEY } from "./store-position.js";
+import type { Tally } from "./tally.js";
 
 export interface CheckpointerDeps {
   readonly context: TaskContext;
@@ -47,6 +48,9 @@ export class Checkpointer {
   #failure: Error | null = null;
   #lastAtMs: number;
   #completed = 0;
+  /** When the first was done of what no checkpoint has: of what was done since the freeze, and of what is frozen. */
+  #freshSinceMs: number | null = null;
+  #frozenSinceMs: number | null = null;
 
   constructor(deps: CheckpointerDeps) {
     this.#deps = deps;
@@ -57,6 +61,10 @@ export class Checkpointer {
   get completed(): number {
     return this.#completed;
   }
+  /** Since when there is something that no checkpoint has, by our clock; null: there is nothing. */
+  get unsavedSinceMs(): number | null {
+    return this.#frozenSinceMs ?? this.#freshSinceMs;
+  }
   /** Is there anything that a checkpoint would save? */
   get isNeeded(): boolean {
     return this.#moved || this.#deps.overlay.changedRows > 0;
@@ -65,6 +73,7 @@ export class Checkpointer {
   /** A record was applied, or, with 0 records, a turn of a flood of timers. */
   note(records: number, bytes: number): void {
     this.#moved = true;
+    this.#freshSinceMs ??= this.#deps.context.clock.nowMs();
     this.#fresh.records += records;
     this.#fresh.bytes += bytes;
   }
@@ -85,23 +94,32 @@ export class Checkpointer {
     return this.#running !== null && atMs <= nowMs ? nowMs + this.#options.checkpointEveryMs : atMs;
   }
 
-  /** Freezes at the boundary that `meta` names; the rest happens beside the loop. */
-  start(meta: MetaRow): void {
+  /**
+   * Freezes at the boundary that `meta` names; the rest happens beside the loop.
+   * @param tally of what was decided since the last boundary: told once the checkpoint is done.
+   */
+  start(meta: MetaRow, tally: Tally): void {
     invariant(this.#running === null, "one checkpoint at a time");
     const { overlay, context, sender } = this.#deps;
     this.#frozen = { ...this.#fresh, rows: overlay.changedRows };
     this.#fresh = { ...NO_WORK };
     this.#moved = false;
     this.#lastAtMs = context.clock.nowMs();
+    this.#frozenSinceMs = this.#freshSinceMs;
+    this.#freshSinceMs = null;
     const frozen = overlay.freeze();
     this.#running = this.#write(frozen, meta, sender.cut())
       .then(() => {
         this.#completed++;
         this.#frozen = NO_WORK;
+        this.#frozenSinceMs = null;
         this.#running = null;
+        tally.tell(context.meter);
       })
       .catch((error: unknown) => {
         this.#failure = asError(error);
+        const code = error instanceof EddyError ? error.code : "OTHER";
+        context.meter.count("eddy_checkpoint_failures_total", 1, { code });
         this.#deps.onFailure(this.#failure);
       });
   }
@@ -130,7 +148,8 @@ export class Checkpointer {
     );
     const metaBytes = encodeMeta(meta);
     const changelogOffset = await writer.commit([...records, { key: META_KEY, value: metaBytes }]);
-    const position = { changelogOffset, topicId, completeAtMs: context.clock.nowMs() };
+    const { holdings } = frozen;
+    const position = { changelogOffset, topicId, completeAtMs: context.clock.nowMs(), holdings };
     const puts: [string, Uint8Array][] = [
       [META_KEY, metaBytes],
       [POSITION_KEY, encodePosition(position)],

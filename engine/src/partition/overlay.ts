@@ -32,6 +32,7 @@ import {
 } from "../core/index.js";
 import { invariant, StateCorruptedError } from "@eddy/clients/errors";
 import type { Store } from "../ports/store.js";
+import { Holdings, type StoredHoldings } from "./holdings.js";
 import { IndexWindow, type IndexEntry } from "./index-window.js";
 import { Layer } from "./layer.js";
 import type { PastSource } from "./past-events.js";
@@ -51,6 +52,13 @@ export interface FrozenChanges {
   readonly rows: readonly (readonly [key: RowKey, row: Row | null])[];
   readonly indexAdded: readonly IndexEntry[];
   readonly indexRemoved: readonly string[];
+  readonly holdings: StoredHoldings;
+}
+
+/** Rows that were asked for, by where they were found. */
+export interface RowReads {
+  memory: number;
+  store: number;
 }
 
 export class Overlay implements RowView, RowWriter {
@@ -70,9 +78,16 @@ export class Overlay implements RowView, RowWriter {
   #frozen: Layer | null = null;
   /** Frozen layers that went into the store so far: a scan that one of them overtook is read again. */
   #thaws = 0;
+  /** Of batches; a row that a batch needs twice counts once. Whoever tells them sets them back. */
+  readonly reads: RowReads = { memory: 0, store: 0 };
 
-  /** @param past the partition's own inbox. */
-  constructor(store: Store, past: PastSource, options: { readonly cacheBytesMax: number }) {
+  /** @param past the partition's own inbox. @param holdings of the rows in the store */
+  constructor(
+    store: Store,
+    past: PastSource,
+    options: { readonly cacheBytesMax: number },
+    readonly holdings = new Holdings(),
+  ) {
     this.#store = store;
     this.#pastSource = past;
     this.#cache = new LRUCache({ maxSize: options.cacheBytesMax });
@@ -128,7 +143,9 @@ export class Overlay implements RowView, RowWriter {
     // are: one that is put is new, one that is deleted may be stored.
     this.#dirty.setRow(key, after, () => (before === undefined ? after === null : before !== null));
     this.#pinned.set(key, after ?? ABSENT);
-    const { removed, added } = indexDiff(key, before ?? null, after);
+    const diff = indexDiff(key, before ?? null, after);
+    const { removed, added } = diff;
+    this.holdings.changed(key, before ?? null, after, diff);
     for (const entry of removed) {
       this.#dirty.removeIndex(entry);
       for (const window of this.#windows()) window.noteRemoved(entry);
@@ -216,7 +233,7 @@ export class Overlay implements RowView, RowWriter {
       if (value === null) indexRemoved.push(key);
       else indexAdded.push([key, value]);
     });
-    return { rows, indexAdded, indexRemoved };
+    return { rows, indexAdded, indexRemoved, holdings: this.holdings.stored() };
   }
 
   /** The store has the frozen changes. @param bytesOf size of each written row */
@@ -242,7 +259,10 @@ export class Overlay implements RowView, RowWriter {
     if (pinned !== undefined) return pinned === ABSENT ? null : pinned;
     const change = this.#dirty.rows.get(key) ?? this.#frozen?.rows.get(key);
     const row = change === undefined ? (this.#resident.get(key) ?? this.#cache.get(key)?.row) : change.row;
-    if (row !== undefined && pin) this.#pinned.set(key, row ?? ABSENT);
+    if (row !== undefined && pin) {
+      this.reads.memory++;
+      this.#pinned.set(key, row ?? ABSENT);
+    }
     return row;
   }
   #knownIndex(key: string): string | null | undefined {
@@ -263,6 +283,7 @@ export class Overlay implements RowView, RowWriter {
     }
   }
   #keep(key: RowKey, bytes: Uint8Array | undefined): void {
+    this.reads.store++;
     const row = bytes === undefined ? null : decodeStored(key, bytes);
     if (isResident(key)) {
       this.#resident.set(key, row);

@@ -30,6 +30,7 @@ import { formatMidway, parseMidway, type Midway } from "./midway.js";
 import { deadLetterOf, outgoingOf } from "./outgoing.js";
 import type { Overlay } from "./overlay.js";
 import { Prefetch, type Planned } from "./prefetch.js";
+import { Tally } from "./tally.js";
 import { TimerQueue, type DueTimer, type Instant } from "./timer-queue.js";
 
 /** Asked between records, and between two turns of a flood of timers. */
@@ -51,6 +52,8 @@ export interface ProcessorDeps {
   readonly pace: Pace;
   /** Where the last checkpoint stands. */
   readonly meta: MetaRow;
+  /** Records before it may have been applied by a former owner. */
+  readonly repeatedBefore: Offset;
 }
 
 interface Item {
@@ -71,8 +74,15 @@ export class Processor {
   /** Effects of record `nextOffset` so far. */
   #index: number;
   #midway: Midway | null;
-  /** Effects of the batch by kind. */
+  /** Of the batch: effects, records and rejections by kind, and repeats of a takeover. */
   readonly #sent = new Map<string, number>();
+  readonly #applied = new Map<string, number>();
+  readonly #rejected = new Map<string, number>();
+  #repeated = 0;
+  #tally = new Tally();
+  /** Of the record at hand since it was appended, in ms. */
+  #ageMs = 0;
+  #clockAheadMs = 0;
 
   /** The overlay has the partition row. */
   constructor(deps: ProcessorDeps) {
@@ -95,6 +105,16 @@ export class Processor {
   get instant(): Instant {
     return { rawMs: this.#rawMs, advanceMs: this.#advanceMs };
   }
+  /** By how much append times of the last batch were ahead of our clock, at most, in ms. */
+  get clockAheadMs(): number {
+    return this.#clockAheadMs;
+  }
+  /** Counts of what was decided since the last call: for the checkpoint at this boundary. */
+  takeTally(): Tally {
+    const tally = this.#tally;
+    this.#tally = new Tally();
+    return tally;
+  }
   /** What a checkpoint at this boundary says. */
   get meta(): MetaRow {
     return {
@@ -109,6 +129,8 @@ export class Processor {
 
   /** Applies the records, unless the pace says `stopping` in a flood: then up to there. */
   async process(records: readonly LogRecord[]): Promise<void> {
+    const startedAtMs = this.#deps.context.clock.nowMs();
+    this.#clockAheadMs = 0;
     const items = records.map(decodeItem);
     await this.#prefetchBatch(items);
     for (const [i, item] of items.entries()) {
@@ -134,15 +156,28 @@ export class Processor {
     }
     this.#deps.overlay.unpin();
     this.timers.trim();
-    this.#count(records.length);
+    this.#count(records.length, startedAtMs);
   }
 
   /** Once per batch: meters cost more than what they count. */
-  #count(records: number): void {
-    const { meter } = this.#deps.context;
-    meter.count("eddy_records_total", records);
+  #count(records: number, startedAtMs: number): void {
+    const { context, overlay } = this.#deps;
+    const { meter, clock } = context;
+    meter.observe("eddy_batch_records", records);
+    meter.observe("eddy_batch_seconds", (clock.nowMs() - startedAtMs) / 1_000);
+    for (const [kind, applied] of this.#applied) meter.count("eddy_records_total", applied, { kind });
     for (const [kind, effects] of this.#sent) meter.count("eddy_effects_total", effects, { kind });
+    for (const [code, rejected] of this.#rejected) meter.count("eddy_rejections_total", rejected, { code });
+    if (this.#repeated > 0) meter.count("eddy_repeated_records_total", this.#repeated);
+    const { reads } = overlay;
+    if (reads.memory > 0) meter.count("eddy_row_reads_total", reads.memory, { from: "memory" });
+    if (reads.store > 0) meter.count("eddy_row_reads_total", reads.store, { from: "store" });
+    this.#applied.clear();
     this.#sent.clear();
+    this.#rejected.clear();
+    this.#repeated = 0;
+    reads.memory = 0;
+    reads.store = 0;
   }
 
   #begin(record: LogRecord): void {
@@ -153,6 +188,8 @@ export class Processor {
     invariant(record.offset >= expected, "records come in offset order", { ...fields, expected });
     invariant(!midRecord || record.offset === expected, "a record cut in two is read again", { ...fields, expected });
     const aheadMs = record.appendTimeMs - clock.nowMs();
+    this.#clockAheadMs = Math.max(this.#clockAheadMs, aheadMs);
+    this.#ageMs = Math.max(0, -aheadMs);
     if (aheadMs > options.clockAheadMsMax) {
       throw new ClockAheadError(
         `record ${record.offset} of partition ${partition} was appended ${aheadMs} ms ahead of this process's clock; ` +
@@ -166,6 +203,7 @@ export class Processor {
   }
 
   #end(): void {
+    if (this.#nextOffset < this.#deps.repeatedBefore) this.#repeated++;
     this.#nextOffset = toOffset(this.#nextOffset + 1);
     this.#index = 0;
     this.#midway = null;
@@ -182,7 +220,7 @@ export class Processor {
       const planned = this.timers.upcoming(now, turnMax).map((timer) => ({ input: timerDue(timer), moment }));
       const loading = this.#prefetch.load(planned);
       if (loading !== null) await loading;
-      const { fired, last } = await this.#fireTurn(now, turnMax);
+      const { fired, last } = await this.#fireTurn(now, phase);
       context.meter.count("eddy_timers_fired_total", fired);
       if (last === null) {
         this.#midway = null;
@@ -196,8 +234,11 @@ export class Processor {
     }
   }
 
-  /** Fires at most `turnMax` timers. @returns `last` null: nothing more is due. */
-  async #fireTurn(now: Instant, turnMax: number): Promise<{ fired: number; last: DueTimer | null }> {
+  /** Fires at most `timersPerTurnMax` timers. @returns `last` null: nothing more is due. */
+  async #fireTurn(now: Instant, phase: Midway["phase"]): Promise<{ fired: number; last: DueTimer | null }> {
+    const { options, clock } = this.#deps.context;
+    const turnMax = options.timersPerTurnMax;
+    const streamMs = clock.nowMs() + now.advanceMs;
     let last: DueTimer | null = null;
     for (let fired = 0; fired < turnMax; fired++) {
       if (this.timers.needsFill(now)) await this.timers.fill(now, turnMax);
@@ -208,6 +249,8 @@ export class Processor {
       for (let loading; (loading = this.#missing(input, moment)) !== null;) await loading;
       this.timers.passedTimer(due, now);
       this.#decide(input, moment);
+      // One that a moved clock made due is not late.
+      if (phase === "before" && isOfRun(due.timer)) this.#tally.timerFired(streamMs - due.effectiveMs);
       invariant(!this.timers.has(due.key), "a timer that fired is gone", { key: due.key, offset: this.#nextOffset });
       last = due;
       // Each may send a run whole: what is on its way stays bounded.
@@ -217,14 +260,15 @@ export class Processor {
   }
 
   #apply({ record, input, problem }: Item, moment: Moment): void {
+    increase(this.#applied, input?.kind ?? "undecodable");
     if (input !== null) {
       this.#decide(input, moment);
       return;
     }
     const { sender, context } = this.#deps;
-    const { logger, meter, topics, partition } = context;
+    const { logger, topics, partition } = context;
     logger.warn({ topic: topics.inbox, partition, offset: record.offset, problem }, "dead-lettered a record");
-    meter.count("eddy_dead_letters_total", 1);
+    this.#tally.deadLetter();
     sender.enqueue(
       { offset: this.#nextOffset, index: this.#index++ },
       deadLetterOf(record, problem, topics, partition),
@@ -234,17 +278,18 @@ export class Processor {
   /** Decides and applies. Everything that it reads is loaded. */
   #decide(input: Input, moment: Moment): void {
     const { overlay, sender, context } = this.#deps;
-    const { core, topics, partition, meter, logger } = context;
+    const { core, topics, partition, logger } = context;
     try {
       const decision = core.decide(overlay, input, moment);
+      this.#tally.decided(input, decision, overlay, this.#ageMs);
       for (const change of decision.changes) core.evolve(overlay, change);
       for (const effect of decision.effects) {
         const cause = { offset: moment.offset, index: this.#index++ };
         sender.enqueue(cause, outgoingOf(effect, cause, topics, partition));
-        this.#sent.set(effect.kind, (this.#sent.get(effect.kind) ?? 0) + 1);
+        increase(this.#sent, effect.kind);
       }
       for (const { code, detail } of decision.rejections) {
-        meter.count("eddy_rejections_total", 1, { code });
+        increase(this.#rejected, code);
         logger.debug({ partition, offset: moment.offset, input: input.kind, code, detail }, "rejected an input");
       }
       const { advanceMs } = this.#partitionRow();
@@ -297,6 +342,15 @@ export class Processor {
     invariant(row !== null, "a partition has a partition row from its first takeover on");
     return row;
   }
+}
+
+function increase(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+/** Does somebody's run wait for it? The others keep house. */
+function isOfRun({ target }: Timer): boolean {
+  return target.kind === "pending" || target.kind === "guest";
 }
 
 function timerDue(timer: Timer): Input {

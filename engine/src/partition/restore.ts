@@ -5,6 +5,7 @@ import { ClosedError, StateCorruptedError, TransientError } from "@eddy/clients/
 import type { LogReader, LogRecord } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import type { TaskContext } from "./deps.js";
+import { Holdings, NO_HOLDINGS } from "./holdings.js";
 import { decodeStored } from "./overlay.js";
 import { encodePosition, POSITION_KEY, type StorePosition } from "./store-position.js";
 
@@ -25,9 +26,10 @@ export interface Restoring {
 
 /** @returns the new position of the store, which has it already. */
 export async function restore(context: TaskContext, restoring: Restoring): Promise<StorePosition> {
-  const { log, topics, partition, clock } = context;
+  const { log, topics, partition, clock, meter } = context;
   const { store, end, signal } = restoring;
   let position = restoring.position;
+  const holdings = new Holdings(position.holdings ?? NO_HOLDINGS);
   const reader = log.reader(topics.changelog, partition, position.changelogOffset);
   try {
     let empty = 0;
@@ -45,7 +47,8 @@ export async function restore(context: TaskContext, restoring: Restoring): Promi
       // Not complete yet: a takeover that goes on from here may miss tombstones that were compacted away meanwhile.
       position = { ...position, changelogOffset };
       const wanted = records.filter((record) => record.offset < end);
-      await writeRecords(store, wanted, position);
+      position = await writeRecords(store, wanted, { position, holdings });
+      meter.count("eddy_restored_records_total", wanted.length);
     }
   } finally {
     await reader.close();
@@ -59,7 +62,18 @@ function nextRecords(reader: LogReader): Promise<readonly LogRecord[]> {
   return reader.read({ recordsMax: BATCH_RECORDS_MAX, waitMs: READ_WAIT_MS });
 }
 
-async function writeRecords(store: Store, records: readonly LogRecord[], position: StorePosition): Promise<void> {
+interface Standing {
+  readonly position: StorePosition;
+  /** Of the rows there. */
+  readonly holdings: Holdings;
+}
+
+/** @returns the position that it has written. */
+async function writeRecords(
+  store: Store,
+  records: readonly LogRecord[],
+  { position, holdings }: Standing,
+): Promise<StorePosition> {
   const newest = new Map<string, Uint8Array | null>();
   for (const { key, value, offset: at } of records) {
     if (key === null) throw new StateCorruptedError("a changelog record has no key", { offset: at });
@@ -74,11 +88,10 @@ async function writeRecords(store: Store, records: readonly LogRecord[], positio
     const before = stored[i];
     const after = newest.get(key) ?? null;
     const rowKey = key as RowKey;
-    const diff = indexDiff(
-      rowKey,
-      before === undefined ? null : decodeStored(rowKey, before),
-      after === null ? null : decodeStored(rowKey, after),
-    );
+    const rowBefore = before === undefined ? null : decodeStored(rowKey, before);
+    const rowAfter = after === null ? null : decodeStored(rowKey, after);
+    const diff = indexDiff(rowKey, rowBefore, rowAfter);
+    holdings.changed(rowKey, rowBefore, rowAfter, diff);
     deletes.push(...diff.removed);
     for (const [entry, value] of diff.added) puts.push([entry, new TextEncoder().encode(value)]);
     if (after === null) deletes.push(key);
@@ -86,6 +99,8 @@ async function writeRecords(store: Store, records: readonly LogRecord[], positio
   }
   const meta = newest.get(META_KEY);
   if (meta !== undefined && meta !== null) puts.push([META_KEY, meta]);
-  puts.push([POSITION_KEY, encodePosition(position)]);
+  const written = { ...position, holdings: holdings.stored() };
+  puts.push([POSITION_KEY, encodePosition(written)]);
   await store.write({ puts, deletes });
+  return written;
 }

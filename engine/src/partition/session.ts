@@ -20,6 +20,8 @@ import { Checkpointer } from "./checkpoint.js";
 import { asError } from "./deferred.js";
 import type { TaskContext } from "./deps.js";
 import { EffectSender } from "./effect-sender.js";
+import type { PartitionFigures } from "./figures.js";
+import { Holdings, NO_HOLDINGS } from "./holdings.js";
 import { Overlay } from "./overlay.js";
 import { PastEvents } from "./past-events.js";
 import { Processor } from "./processor.js";
@@ -48,13 +50,16 @@ export class Session {
   #stopping = false;
   #failure: Error | null = null;
   #announcedLogic = false;
+  /** When nothing was left to apply last, by our clock. */
+  #caughtUpAtMs = 0;
+  #isApplying = false;
 
   /** Takes the partition over. @throws as `takeOver` does */
   static async open(context: TaskContext, wishes: TakeoverWishes): Promise<Session> {
     const taken = await takeOver(context, wishes);
     const abort = new AbortController();
     try {
-      const overlay = new Overlay(taken.store, new PastEvents(context, abort.signal), context.options);
+      const overlay = overlayOf(context, taken, abort.signal);
       await overlay.load([
         { kind: "row", key: PARTITION_KEY },
         { kind: "row", key: FUNCTIONS_KEY },
@@ -75,12 +80,12 @@ export class Session {
     const onFailure = (error: Error): void => this.#break(error);
     const { log, clock, meter, options } = context;
     this.#sender = new EffectSender({ log, clock, meter, options, onFailure });
-    const { meta } = taken;
     const pace = {
       boundary: (bytes: number, records: number) => this.#boundary(bytes, records),
       isStopping: () => this.#stopping,
     };
-    this.#processor = new Processor({ context, overlay, sender: this.#sender, pace, meta });
+    const { meta, inboxEnd: repeatedBefore } = taken;
+    this.#processor = new Processor({ context, overlay, sender: this.#sender, pace, meta, repeatedBefore });
     this.#checkpointer = new Checkpointer({
       context,
       writer: taken.writer,
@@ -107,7 +112,7 @@ export class Session {
       if (this.#hasStopped()) break;
       const records = await this.#read(this.#waitMs());
       this.#throwFailure();
-      if (records.length > 0) await this.#processor.process(records);
+      if (records.length > 0) await this.#apply(records);
       else if (!this.#hasStopped()) await this.#idle(instant.advanceMs);
       this.#sender.flush();
       const wait = this.#pause();
@@ -116,7 +121,7 @@ export class Session {
     this.#sender.hurry();
     this.#sender.flush();
     await this.#checkpointer.settled();
-    if (this.#checkpointer.isNeeded) this.#checkpointer.start(this.#processor.meta);
+    if (this.#checkpointer.isNeeded) this.#checkpoint();
     await this.#checkpointer.settled();
   }
 
@@ -156,6 +161,22 @@ export class Session {
   time(): PartitionTime {
     const { instant, nextOffset } = this.#processor;
     return { ...instant, processedOffset: nextOffset - 1 };
+  }
+
+  /** For operators. */
+  figures(): PartitionFigures {
+    const { timers, instant, nextOffset, clockAheadMs } = this.#processor;
+    const { holdings, cachedBytes } = this.#overlay;
+    return {
+      nextOffset,
+      behindSinceMs: this.#isApplying ? instant.rawMs : Math.max(instant.rawMs, this.#caughtUpAtMs),
+      nextDueMs: timers.needsFill(FOR_EVER) ? null : timers.nextLogTimeMs(instant.advanceMs),
+      timers: holdings.timers,
+      functions: [...holdings.functions],
+      unsavedSinceMs: this.#checkpointer.unsavedSinceMs,
+      clockAheadMs,
+      cachedBytes,
+    };
   }
 
   /**
@@ -199,6 +220,15 @@ export class Session {
     return this.#processor.nextOffset >= this.#taken.inboxEnd;
   }
 
+  async #apply(records: readonly LogRecord[]): Promise<void> {
+    this.#isApplying = true;
+    await this.#processor.process(records);
+    this.#isApplying = false;
+  }
+  #checkpoint(): void {
+    this.#checkpointer.start(this.#processor.meta, this.#processor.takeTally());
+  }
+
   /** Between two records: starts a checkpoint where one is due. @returns a promise where the loop must wait. */
   #boundary(bytes: number, records: number): Promise<void> | null {
     this.#throwFailure();
@@ -206,13 +236,14 @@ export class Session {
     return this.#pause();
   }
   #pause(): Promise<void> | null {
-    if (this.#checkpointer.isDue(this.#context.clock.nowMs())) this.#checkpointer.start(this.#processor.meta);
+    if (this.#checkpointer.isDue(this.#context.clock.nowMs())) this.#checkpoint();
     if (this.#checkpointer.mustWait) return this.#checkpointer.settled();
     return this.#sender.overloaded ? this.#sender.room() : null;
   }
 
   /** Caught up: the only time at which a tick says something new. */
   async #idle(advanceMs: number): Promise<void> {
+    this.#caughtUpAtMs = this.#context.clock.nowMs();
     const { timers, nextOffset } = this.#processor;
     const tickAtMs = this.#ticker.dueAtMs(timers.nextLogTimeMs(advanceMs), nextOffset);
     if (tickAtMs !== null && tickAtMs <= this.#context.clock.nowMs()) await this.#ticker.tick();
@@ -294,3 +325,8 @@ export class Session {
 
 /** A time at which every timer is due. */
 const FOR_EVER = { rawMs: Number.MAX_SAFE_INTEGER, advanceMs: 0 };
+
+function overlayOf(context: TaskContext, { store, position }: TakenOver, signal: AbortSignal): Overlay {
+  const past = new PastEvents(context, signal);
+  return new Overlay(store, past, context.options, new Holdings(position.holdings ?? NO_HOLDINGS));
+}

@@ -14,6 +14,8 @@ import { ConfigError, OffsetOutOfRangeError, StateCorruptedError } from "@eddy/c
 import { type ChangelogWriter, coreTopicSpecs, type OffsetRange } from "@eddy/clients";
 import type { Store } from "../ports/store.js";
 import type { TaskContext } from "./deps.js";
+import { countHoldings } from "./count-holdings.js";
+import { NO_HOLDINGS } from "./holdings.js";
 import { restore } from "./restore.js";
 import { decodePosition, encodePosition, POSITION_KEY, type StorePosition } from "./store-position.js";
 
@@ -39,7 +41,8 @@ export interface TakeoverWishes {
  * OffsetOutOfRangeError where the inbox lacks records that were never applied; ClosedError when stopped.
  */
 export async function takeOver(context: TaskContext, wishes: TakeoverWishes): Promise<TakenOver> {
-  const { log, topics, partition } = context;
+  const { log, topics, partition, clock, meter } = context;
+  const startedAtMs = clock.nowMs();
   const writer = await log.openChangelogWriter(topics.changelog, partition);
   let store: Store | null = null;
   try {
@@ -47,6 +50,7 @@ export async function takeOver(context: TaskContext, wishes: TakeoverWishes): Pr
     const opened = await openStore(context, range, wishes);
     store = opened.store;
     const position = await restore(context, { ...opened, end: range.end, signal: wishes.signal });
+    meter.observe("eddy_restore_seconds", (clock.nowMs() - startedAtMs) / 1_000);
     const former = await readMeta(context, store);
     const inbox = await log.offsets(topics.inbox, partition);
     const meta = { ...(former ?? freshMeta(context)), incarnation: (former?.incarnation ?? 0) + 1 };
@@ -70,7 +74,7 @@ async function openStore(context: TaskContext, range: OffsetRange, { wipe }: Tak
   const { log, stores, topics, partition, logger } = context;
   const name = `state-${partition}`;
   const topicId = await log.topicId(topics.changelog);
-  const start = { changelogOffset: range.start, topicId, completeAtMs: 0 };
+  const start = { changelogOffset: range.start, topicId, completeAtMs: 0, holdings: NO_HOLDINGS };
   const existing = wipe ? "it is damaged" : await openExisting(context, name, range, topicId);
   if (typeof existing !== "string") return existing;
   if (existing !== FRESH) logger.warn({ partition, store: name, reason: existing }, "wiped the store to restore it");
@@ -93,7 +97,9 @@ async function openExisting(
     const [bytes] = await store.getMany([POSITION_KEY]);
     const position = bytes === undefined ? null : decodePosition(bytes);
     const reason = position === null ? FRESH : wipeReason(context, position, range, topicId);
-    if (reason === null && position !== null) return { store, position };
+    if (reason === null && position !== null) {
+      return { store, position: { ...position, holdings: position.holdings ?? (await countHoldings(store)) } };
+    }
     await store.close();
     return reason ?? FRESH;
   } catch (error) {

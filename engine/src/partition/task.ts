@@ -18,6 +18,7 @@ import { ClosedError, FencedError, StateCorruptedError, TransientError } from "@
 import { backoffMs } from "./backoff.js";
 import { asError, deferred } from "./deferred.js";
 import type { PartitionTaskDeps, TaskContext } from "./deps.js";
+import type { PartitionFigures } from "./figures.js";
 import { PARTITION_DEFAULTS } from "./options.js";
 import { Session, type PartitionTime } from "./session.js";
 
@@ -91,6 +92,11 @@ export class PartitionTask {
    */
   nextDueMs(): number | null {
     return this.#session?.nextDueMs() ?? null;
+  }
+
+  /** For operators; null while the partition is being taken over, and when nobody works on it. */
+  figures(): PartitionFigures | null {
+    return this.#session?.figures() ?? null;
   }
 
   time(): PartitionTime {

@@ -37,6 +37,39 @@ describe("the meter", () => {
     expect(lines).toContain('eddy_step_requests_delivered_total{app="other"} 500');
   });
 
+  it("bounds each label by itself: what is told beside a function that is one too many stays right", async () => {
+    const meter = new PrometheusMeter();
+    for (let i = 0; i < 1_001; i += 1) {
+      meter.count("eddy_runs_ended_total", 1, { function: `shop/f${i}`, outcome: "completed" });
+      meter.count("eddy_runs_ended_total", 1, { function: `shop/f${i}`, outcome: "failed" });
+      meter.observe("eddy_event_to_dispatch_seconds", 0.1, { function: `shop/f${i}` });
+    }
+    const lines = (await meter.text()).split("\n");
+    expect(lines).toContain('eddy_runs_ended_total{function="shop/f999",outcome="failed"} 1');
+    expect(lines).toContain('eddy_runs_ended_total{function="other",outcome="failed"} 1');
+    expect(lines.filter((line) => line.startsWith("eddy_runs_ended_total"))).toHaveLength(2 * 1_001);
+    expect(lines).toContain('eddy_event_to_dispatch_seconds_count{function="other"} 901');
+  });
+
+  it("has counters with known labels from the start, so that their first increase is seen", async () => {
+    const lines = (await new PrometheusMeter().text()).split("\n");
+    expect(lines).toContain("eddy_dead_letters_total 0");
+    expect(lines).toContain('eddy_records_total{kind="event"} 0');
+    expect(lines.some((line) => line.startsWith("eddy_runs_started_total{"))).toBe(false);
+  });
+
+  it("replaces what a gauge had, and adds up what is beyond the bound of a label", async () => {
+    const meter = new PrometheusMeter();
+    meter.gauges("eddy_inbox_lag_records", [{ labels: { partition: "3" }, value: 7 }]);
+    meter.gauges("eddy_inbox_lag_records", [{ labels: { partition: "4" }, value: 8 }]);
+    const rows = Array.from({ length: 1_002 }, (_, i) => ({ labels: { function: `f${i}` }, value: 2 }));
+    meter.gauges("eddy_waits_open", rows);
+    const text = await meter.text();
+    expect(text).not.toContain('partition="3"');
+    expect(text).toContain('eddy_inbox_lag_records{partition="4"} 8');
+    expect(text).toContain('eddy_waits_open{function="other"} 4');
+  });
+
   it("does not throw for what it does not know, nor for what is no number", async () => {
     const meter = new PrometheusMeter();
     meter.count("eddy_new_total", 1, { a: "x" });
@@ -66,7 +99,7 @@ describe("the meter", () => {
     for (const name of Object.keys(COUNTERS)) expect(name).toMatch(/_total$/);
     for (const name of [...Object.keys(HISTOGRAMS), ...Object.keys(GAUGES)]) expect(name).not.toMatch(/_total$/);
     for (const { buckets } of Object.values(HISTOGRAMS)) {
-      expect(buckets).toEqual([...(buckets ?? [])].sort((a, b) => a - b));
+      expect(buckets).toEqual([...buckets].sort((a, b) => a - b));
     }
   });
 
@@ -76,9 +109,11 @@ describe("the meter", () => {
       for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
         if (!file.endsWith(".ts")) continue;
         const text = readFileSync(join(root, folder, file), "utf8");
-        for (const [, kind, name] of text.matchAll(/\.(count|observe|gauge)\(\s*"(eddy_\w+)"/g)) {
+        for (const [, kind, name] of text.matchAll(/\.(count|observe|gauge)s?\(\s*"(eddy_\w+)"/g)) {
           used[kind as keyof typeof used].add(name ?? "");
         }
+        // Counted by `Tally`.
+        for (const [, name] of text.matchAll(/metric: "(eddy_\w+)"/g)) used.count.add(name ?? "");
       }
     }
     expect([...used.count].sort()).toEqual(Object.keys(COUNTERS).sort());

@@ -45,6 +45,9 @@ class FakeTask implements OwnedTask {
   time(): { rawMs: number; advanceMs: number; processedOffset: number } {
     return { rawMs: 0, advanceMs: 7, processedOffset: this.processedOffset };
   }
+  figures(): null {
+    return null;
+  }
   runState(): Promise<null> {
     return Promise.resolve(null);
   }

@@ -98,7 +98,7 @@ describe("the overlay", () => {
     overlay.freeze();
     overlay.delete(runKey("a"));
     overlay.thaw(() => 0);
-    expect(overlay.freeze()).toEqual({
+    expect(overlay.freeze()).toMatchObject({
       rows: [[runKey("a"), null]],
       indexAdded: [],
       indexRemoved: [timerOf("a", 10)],
@@ -107,7 +107,11 @@ describe("the overlay", () => {
     await store.write({ puts: [[runKey("s"), bytesOf(sleeping("s", 20))]], deletes: [] });
     await load(overlay, "s");
     overlay.delete(runKey("s"));
-    expect(overlay.freeze()).toEqual({ rows: [[runKey("s"), null]], indexAdded: [], indexRemoved: [timerOf("s", 20)] });
+    expect(overlay.freeze()).toMatchObject({
+      rows: [[runKey("s"), null]],
+      indexAdded: [],
+      indexRemoved: [timerOf("s", 20)],
+    });
   });
 
   it("deletes a kept event unread, by a tombstone, for it may be there", async () => {
@@ -209,7 +213,7 @@ describe("the overlay", () => {
     expect(overlay.indexValue("x|a")).toBe("4");
     expect(overlay.indexValue("x|b")).toBe("5");
     overlay.delete(key);
-    expect(overlay.freeze()).toEqual({ rows: [], indexAdded: [], indexRemoved: [] });
+    expect(overlay.freeze()).toMatchObject({ rows: [], indexAdded: [], indexRemoved: [] });
   });
 });
 

@@ -8,10 +8,13 @@ import {
   type InboxRecord,
   type MetaRow,
 } from "@eddy/schemas";
+import { expect } from "vitest";
 import { ManualClock, MemoryLog, MemoryStoreFactory } from "../../src/adapters/memory/index.js";
 import { META_KEY, type Core } from "../../src/core/index.js";
 import { PartitionTask, type PartitionOptions, type PartitionTaskDeps } from "../../src/partition/index.js";
-import { POSITION_KEY } from "../../src/partition/store-position.js";
+import { countHoldings } from "../../src/partition/count-holdings.js";
+import type { StoredHoldings } from "../../src/partition/holdings.js";
+import { decodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
 import type { Log, LogRecord, TopicSpec } from "../../../clients/src/ports/log.js";
 import type { Meter } from "../../../clients/src/ports/meter.js";
 import type { Logger } from "../../../clients/src/ports/logger.js";
@@ -156,10 +159,18 @@ export async function dump(store: Store): Promise<ReadonlyMap<string, string>> {
   return new Map(rows.map(([key, value]) => [key, Buffer.from(value).toString("hex")]));
 }
 
-/** Of a closed store. */
+/** Of a closed store; and what it says that it holds is what it holds. */
 export async function dumpOf(stores: StoreFactory, name = "state-0"): Promise<ReadonlyMap<string, string>> {
   const store = await stores.open(name);
   const found = await dump(store);
+  const [position] = await store.getMany([POSITION_KEY]);
+  if (position !== undefined) {
+    expect(byName(decodePosition(position).holdings)).toEqual(byName(await countHoldings(store)));
+  }
   await store.close();
   return found;
+}
+
+function byName(holdings: StoredHoldings | null): unknown {
+  return holdings === null ? null : { timers: holdings.timers, functions: new Map(holdings.functions) };
 }

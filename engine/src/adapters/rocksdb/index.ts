@@ -1,1 +1,2 @@
+export { DiskUsageWatch } from "./disk-usage.js";
 export { RocksDbStore, RocksDbStoreFactory } from "./rocksdb-store.js";
