@@ -104,7 +104,7 @@ export async function startEngine(config: AnyConfig, parts: Partial<EngineParts>
 }
 
 /** Logs to stderr, so that stdout is free for what the command says. */
-function defaultLogger(level: AnyConfig["logLevel"]): Logger {
+export function defaultLogger(level: AnyConfig["logLevel"]): Logger {
   return pino({ level, base: null }, destination({ dest: 2, sync: true }));
 }
 
