@@ -2,7 +2,7 @@
 import { BadRecordError, ConfigError, InvariantViolation, invariant } from "./errors/codes.js";
 import type { NewRecord, TopicSpec } from "./ports/log.js";
 
-/** One record, key and value, in bytes; inclusive. Above the largest run state (LIMITS.runStateBytesMax). */
+/** One record, key and value, in bytes; inclusive. What partitions write stays below LIMITS.recordBytesMax anywhere. */
 export const RECORD_BYTES_MAX = 40 * 1_048_576;
 
 /**

@@ -44,7 +44,7 @@ export const COUNTERS = {
   },
   eddy_effects_total: {
     help: "Effects that left partitions.",
-    labels: { kind: ["RequestStep", "SendSignal", "AppendInbox", "PublishRegistry", "RecordHistory"] },
+    labels: { kind: ["RequestStep", "RequestPart", "SendSignal", "AppendInbox", "PublishRegistry", "RecordHistory"] },
   },
   eddy_events_accepted_total: { help: "Events that senders were told are in the log." },
   eddy_events_used_total: {
