@@ -21,10 +21,12 @@ export const REQUEST_CODES = {
   NOT_FOUND: { status: 404, summary: "There is nothing at this path." },
   RUN_NOT_FOUND: { status: 404, summary: "No run has this id, or it is older than the retention." },
   EVENT_NOT_FOUND: { status: 404, summary: "No event has this id, or it is older than the retention." },
+  REQUEST_TIMEOUT: { status: 408, summary: "The request did not arrive in time; nothing was done." },
   RUN_FINISHED: { status: 409, summary: "The run has ended by itself: there is nothing to cancel." },
   EVENT_TOO_LARGE: { status: 413, summary: "An event is larger than allowed." },
   REQUEST_TOO_LARGE: { status: 413, summary: "The request is larger than allowed." },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: "The body must be application/json." },
+  HEADERS_TOO_LARGE: { status: 431, summary: "Path and headers together are larger than allowed." },
   INTERNAL: { status: 500, summary: "A bug in Eddy; its log says more." },
   UNAVAILABLE: { status: 503, summary: "Not possible at this moment; try again." },
 } as const satisfies Record<string, RequestCode>;

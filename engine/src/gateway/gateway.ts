@@ -5,31 +5,43 @@ import { LIMITS } from "@eddy/schemas";
 import type { Logger, WorkerGate } from "@eddy/clients";
 import { AddressError } from "@eddy/clients/errors";
 import { ConnectSocket } from "./connect-socket.js";
-import { handleError, installErrorHandlers } from "./http-errors.js";
+import { answerClientError, handleError, installErrorHandlers } from "./http-errors.js";
 import { installRoutes, type HttpRoutesDeps } from "./http-routes.js";
 
 export interface GatewayDeps extends HttpRoutesDeps {
   /** null until workers can be taken in. */
   readonly gate: () => WorkerGate | null;
   readonly logger: Logger;
+  readonly arrival?: Arrival;
+}
+
+export interface Arrival {
+  readonly headersMsMax: number;
+  readonly requestMsMax: number;
+  readonly lookEveryMs: number;
 }
 
 /** Ids in paths, URL-encoded: three characters for a byte, up to four bytes for a character. */
 const PATH_PARAM_CHARS_MAX = LIMITS.eventIdCharsMax * 12;
 
-/** A request that takes longer to arrive is cut off, so that slow bodies do not pile up. */
-const REQUEST_MS_MAX = 30_000;
+/**
+ * A request that takes longer to arrive is cut off with 408, so that slow ones do not pile up; in ms. Node looks at both
+ * or at neither, and only where the headers have less time than the whole.
+ */
+const ARRIVAL: Arrival = { headersMsMax: 10_000, requestMsMax: 30_000, lookEveryMs: 5_000 };
 
 export class Gateway {
   readonly #server: FastifyInstance;
   readonly #socket: ConnectSocket;
 
   constructor(deps: GatewayDeps) {
-    const { logger } = deps;
+    const { logger, arrival = ARRIVAL } = deps;
     this.#server = fastify({
       logger: false,
       bodyLimit: LIMITS.requestBytesMax,
-      requestTimeout: REQUEST_MS_MAX,
+      requestTimeout: arrival.requestMsMax,
+      http: { headersTimeout: arrival.headersMsMax, connectionsCheckingInterval: arrival.lookEveryMs },
+      clientErrorHandler: answerClientError,
       forceCloseConnections: "idle",
       routerOptions: { maxParamLength: PATH_PARAM_CHARS_MAX },
       frameworkErrors: (error, request, reply) => void handleError(logger, error, request, reply),

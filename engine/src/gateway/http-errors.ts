@@ -1,4 +1,6 @@
 /** One place where errors become answers. Nothing is logged but what is our fault, and no stack trace leaves. */
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { LIMITS } from "@eddy/schemas";
 import { ClosedError, TransientError } from "@eddy/clients/errors";
@@ -62,6 +64,23 @@ export function handleError(
     logger.warn({ err: error, method: request.method, path: pathOf(request) }, "a request could not be served");
   }
   return answerError(reply, answer);
+}
+
+/** What Node's parser says of bytes that are no request, or of one that does not end. */
+const CLIENT_ERRORS: Readonly<Record<string, () => RequestError>> = {
+  HPE_HEADER_OVERFLOW: () => new RequestError("HEADERS_TOO_LARGE", "expected path and headers of at most 16 KiB"),
+  ERR_HTTP_REQUEST_TIMEOUT: () => new RequestError("REQUEST_TIMEOUT", "the request did not arrive in time"),
+};
+
+/** Answers where there is no request to reply to, and closes the connection. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const known = CLIENT_ERRORS[error.code ?? ""];
+  const answer = known?.() ?? new RequestError("BAD_REQUEST", "this is not an HTTP request that can be read");
+  const body = JSON.stringify(answer.toReply());
+  const status = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ""}`;
+  const head = ["content-type: application/json; charset=utf-8", `content-length: ${Buffer.byteLength(body)}`];
+  socket.end([status, ...head, "connection: close", "", body].join("\r\n"));
 }
 
 const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] ?? url;

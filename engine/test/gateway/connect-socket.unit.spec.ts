@@ -290,6 +290,17 @@ describe("workers over WebSocket", () => {
     expect(gate.apps[0]?.workers).toBe(1);
   });
 
+  it("closes a connection whose hello never ends, once it is over the bound of a frame", async () => {
+    const other = await welcomed("other", "healthy");
+    const client = await connect();
+    const part = new Uint8Array(4 * 1_048_576);
+    for (let sent = 0; sent < 44; sent += 4) client.socket.send(part, { fin: false, binary: true });
+    await until("closed", () => client.closed);
+    expect(client.closed?.code).toBe(1009);
+    other.send({ kind: "heartbeat", running: [] });
+    await until("the other goes on", () => other.has("heartbeatAck"));
+  });
+
   it("closes a connection that never says hello", async () => {
     const client = await connect();
     await until("closed", () => {

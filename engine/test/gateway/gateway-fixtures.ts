@@ -5,7 +5,7 @@ import { EventSender } from "../../../clients/src/send/event-sender.js";
 import { PrometheusMeter } from "../../src/adapters/prometheus/index.js";
 import { DevClock } from "../../src/gateway/dev-clock.js";
 import { FunctionList } from "../../src/gateway/function-list.js";
-import { Gateway } from "../../src/gateway/gateway.js";
+import { type Arrival, Gateway } from "../../src/gateway/gateway.js";
 import type { Readiness, Service } from "../../src/gateway/http-routes.js";
 import { partitionClocks } from "../../src/gateway/partition-clocks.js";
 import { Peers, type ConnectedWorkers, type PartitionReading } from "../../src/gateway/peers.js";
@@ -51,6 +51,7 @@ export interface GatewayOptions {
   readonly namespace?: string;
   readonly dev?: boolean;
   readonly peers?: Peers;
+  readonly arrival?: Arrival;
 }
 
 export class TestGateway {
@@ -63,7 +64,8 @@ export class TestGateway {
   isStarting = false;
   url = "";
 
-  constructor(w: World, { owners, namespace = "test", dev = true, peers = new Peers(namespace) }: GatewayOptions) {
+  constructor(w: World, options: GatewayOptions) {
+    const { owners, namespace = "test", dev = true, peers = new Peers(namespace), arrival } = options;
     let made = 0;
     const clocks = partitionClocks({ owners, peers });
     this.devClock = new DevClock({ ...w, topic: TOPICS.inbox, clocks, dev });
@@ -85,6 +87,7 @@ export class TestGateway {
       readiness: () => this.readiness,
       meter: this.meter,
       metrics: this.meter,
+      ...(arrival === undefined ? {} : { arrival }),
     });
   }
 
