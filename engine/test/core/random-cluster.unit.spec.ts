@@ -8,6 +8,7 @@ import { LEASE_MS, type StepReport, type StepRequest } from "@eddy/schemas";
 import { Cluster, keyOn } from "./cluster.js";
 import { expectDerivedIndexes } from "./derived.js";
 import { completed, failedOp, fn, HOUR, waitOp, type GivenWait } from "./scenario.js";
+import "./replay.js";
 
 const PARTITIONS = 3;
 const KEYS = [0, 1, 2, 0].map((partition, i) => keyOn(partition, PARTITIONS, `k${i}-`));

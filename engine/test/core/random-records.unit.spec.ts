@@ -16,6 +16,7 @@ import {
 import { keyOn } from "./cluster.js";
 import { expectDerivedIndexes } from "./derived.js";
 import { APP, baseFor, fn, HOUR, json, Scenario } from "./scenario.js";
+import "./replay.js";
 
 const PARTITIONS = 3;
 const KEYS = Array.from({ length: PARTITIONS }, (_, partition) => keyOn(partition, PARTITIONS));

@@ -5,6 +5,7 @@ import { LEASE_MS, type StepRequest } from "@eddy/schemas";
 import { core } from "../../src/core/core.js";
 import { expectDerivedIndexes } from "./derived.js";
 import { completed, done, failedOp, fn, HOUR, Scenario, waitOp } from "./scenario.js";
+import "./replay.js";
 
 const functions = [
   fn({
