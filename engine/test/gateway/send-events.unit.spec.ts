@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { canon, LIMITS, partitionOf, type EventInput, type InboxRecordOf } from "@eddy/schemas";
-import { TransientError } from "../../../clients/src/errors/codes.js";
+import { BadRecordError, TransientError } from "../../../clients/src/errors/codes.js";
 import type { GeneratedIds } from "../../../clients/src/send/event-sender.js";
 import { EventSender } from "../../../clients/src/send/event-sender.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
@@ -217,6 +217,23 @@ describe("sender", () => {
     release();
     await sent;
     expect(await idsOn(3)).toEqual(["single", "double", "behind"]);
+  });
+
+  it("keeps the order on a partition where it is refused half-way and repeated; elsewhere the first copy stands", async () => {
+    const [near, far] = [valueOn(1, "c"), valueOn(3, "o")];
+    const paid = (id: string, orderKey: unknown): EventInput => ({ name: "order/paid", id, data: { order: orderKey } });
+    const events = [paid("near", near), paid("far", far), paid("nearer", near)];
+    w.log.beforeAppend = ({ partition }) => {
+      if (partition === 1) throw new BadRecordError("refused");
+    };
+    await expect(sender.send(events, NONE)).rejects.toThrow("refused");
+    expect([await idsOn(1), await idsOn(3)]).toEqual([[], ["far"]]);
+    w.log.beforeAppend = () => undefined;
+    expect(await sender.send(events, NONE)).toEqual(["near", "far", "nearer"]);
+    expect([await idsOn(1), await idsOn(3)]).toEqual([
+      ["near", "nearer"],
+      ["far", "far"],
+    ]);
   });
 
   it("keeps the order of one request on every partition, whatever copies wait for", async () => {

@@ -144,7 +144,9 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   /**
    * Sends events. Resolves once the engine's log has them, so that a wait whose deadline has not passed will see them.
    * Ids are made before the first try, so that a repeat is harmless: 6 tries at most, with backoff.
-   * @param events one, or up to 5,000, which are logged in this order.
+   * @param events one, or up to 5,000. Those that share a match value are logged in this order. Others may be logged in any:
+   *   where a try was refused half-way, what it had stored counts from then on, and the repeat adds the rest. A run that
+   *   waits for two of them, one after the other, by different values takes both with `since: "trigger"`.
    * @returns their ids, in the same order.
    * @throws SendError with the gateway's code, status and the path of the field at fault; the same over Kafka.
    * @example
