@@ -20,6 +20,15 @@ describe("the mark", () => {
     expect(s.historyOf("waitResolved")).toMatchObject([{ stepId: "answer", eventId: reply }]);
   });
 
+  it("does not make a sleep win that ends while a step runs: the step's result is told first", () => {
+    const { s, request } = waitingReview();
+    s.report(request, [nap("nap", 1_000)], null);
+    s.tick(2_000);
+    expect(s.requests).toHaveLength(1);
+    s.report(request, [completed("slow")]);
+    expect(s.lastRequest().memo.map(({ stepId }) => stepId)).toEqual(["slow", "nap"]);
+  });
+
   it("stays while a failed step is to be tried again", () => {
     const { s, request } = waitingReview();
     s.report(request, [failedOp("ask"), nap("nap", 1_000)]);
