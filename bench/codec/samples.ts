@@ -107,7 +107,11 @@ const SUBSCRIPTIONS: Rows["subscription"] = {
 };
 
 const IDS: Rows["ids"] = {
-  ids: Array.from({ length: 128 }, (_, i) => [`g:01JD${String(i).padStart(22, "0")}`, 123_400 + i]),
+  ids: Array.from({ length: 128 }, (_, i) => [
+    `g:01JD${String(i).padStart(22, "0")}`,
+    123_400 + i,
+    1_800_000_000_000 + i,
+  ]),
   expiresAtMs: 1_800_000_600_000,
 };
 

@@ -109,7 +109,8 @@ export class Course {
         },
       },
       { kind: "heartbeat", app, running: [{ runId, invocation }] },
-      { kind: "declined", runId, invocation: Math.ceil(invocation / 2) },
+      // Not of a run that lives: whoever has its invocation would have to be asked, too.
+      { kind: "declined", runId: "000no-such-run", invocation: Math.ceil(invocation / 2) },
       { kind: "delivered", app, mark: { offset: toOffset(0), index: 0 } },
       { kind: "cancel", runId: "000no-such-run", reason: "bogus" },
     ]);

@@ -195,8 +195,11 @@ export type KeptEventRow = z.infer<typeof keptEventRow>;
 export const markRow = z.strictObject({ offset: count, index: count });
 export type MarkRow = z.infer<typeof markRow>;
 
-/** i: event ids of one time bucket: what makes a second copy the same event, and the offset of the first. */
-export const idsRow = z.strictObject({ ids: z.array(z.tuple([z.string(), count])), expiresAtMs: ms });
+/**
+ * i: event ids of one time bucket: what makes a second copy the same event, and where the first stands, by offset and stream
+ * time.
+ */
+export const idsRow = z.strictObject({ ids: z.array(z.tuple([z.string(), count, ms])), expiresAtMs: ms });
 export type IdsRow = z.infer<typeof idsRow>;
 
 /** d: delivery of one app's requests. Each sweep: at `dueAtMs` raw time, requests up to `mark` have lost their lease. */

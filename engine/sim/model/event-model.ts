@@ -54,42 +54,39 @@ export interface Candidate {
 
 export function onEvent(model: PartitionModel, record: EventRecord): void {
   const body = parsedJson(record.payload);
-  const values = valuesOf(model, record, body);
+  const complete = valuesOf(model, record, body);
+  const values = record.origin?.as === "offer" ? record.values : complete;
   const candidates = record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values);
-  const { fresh, firstAt } = freshKeys(model, record, values, candidates);
+  const arrival = arrivalOf(model, record, [
+    ...keysOf(model, record, values, candidates),
+    ...keysOf(model, record, complete, []),
+  ]);
+  const fresh = freshKeys(model, record, { values, candidates, arrival });
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
-  // What the partition offers itself stands where it stood.
-  const isOwnOffer = origin?.as === "offer" && origin.source.partition === model.where.partition;
   const event: ModelEvent = {
-    // Where no sender wrote a copy, the time of the first one counts, not the place in this log.
-    ...{
-      offset: isOwnOffer ? origin.offset : model.offset,
-      rawMs: model.rawMs,
-      atMs: origin?.isStale === true ? origin.atMs : model.nowMs,
-    },
+    ...{ offset: arrival.offset, atMs: arrival.atMs, rawMs: model.rawMs },
     ...{ id, name, body, payload, values },
     countsAt: (path, value) => fresh.has(pairOf(record, path, value)),
   };
   model.events.push(event);
   if (origin === null && record.home === model.where.partition) repeat(model, event, record);
-  cancelRuns(model, event, lastOlderMs(record));
+  cancelRuns(model, event, arrival.cancelsUpToMs);
   resolveWaits(model, event);
   for (const candidate of candidates) {
     const { base, partition } = candidate;
     const isHere = partition === model.where.partition;
     if (isHere && fresh.has(startOf(record, candidate)) && model.runOf(base) === undefined) {
-      start(model, candidate, event, record);
+      start(model, { candidate, event, record, arrival });
     }
   }
-  const began = firstAt === null ? event : { ...event, atMs: record.origin?.atMs ?? event.atMs };
   const former =
     record.origin?.as === "offer" ? [] : candidatesOf(model, record, body, values, formerAt(record.version));
   const elsewhere = [...candidates, ...former].filter(({ partition }) => partition !== model.where.partition);
   for (const candidate of new Map(elsewhere.map((one) => [one.base, one])).values()) {
     const all = elsewhere.filter(({ base }) => base === candidate.base);
-    const declared = all.flatMap((one) => declaredBy(model, one, began));
-    welcome(model, { candidate, declared, event: began, record, firstAt });
+    const declared = all.flatMap((one) => declaredBy(model, one, event));
+    welcome(model, { candidate, declared, event, record, arrival });
   }
 }
 
@@ -103,22 +100,56 @@ function formerAt(version: number): (app: RegisteredApp) => readonly FunctionCon
   };
 }
 
+/** Where an event stands here: where its first record came, as far as that is remembered by any of its keys. */
+export interface Arrival {
+  readonly offset: number;
+  readonly atMs: number;
+  /** What is behind it in the log may be younger than it. */
+  readonly isLate: boolean;
+  /** Of what it starts; -1: the time alone tells. */
+  readonly beganOffset: number;
+  /** The latest start of a run that counts as older than it. */
+  readonly cancelsUpToMs: number;
+}
+
+function arrivalOf(model: PartitionModel, { origin }: EventRecord, keys: readonly string[]): Arrival {
+  const { offset, nowMs } = model;
+  const now = { offset, atMs: nowMs, isLate: false, beganOffset: offset, cancelsUpToMs: Infinity };
+  if (origin === null) return now;
+  const places = keys.flatMap((key) => (isKnown(model, key) ? (model.firstAt.get(key) ?? []) : []));
+  // What the partition offers itself stands where it stood.
+  if (origin.as === "offer" && origin.source.partition === model.where.partition) places.push(origin);
+  const first = places.reduce<(typeof places)[number] | null>(
+    (least, place) => (least === null || place.offset < least.offset ? place : least),
+    null,
+  );
+  if (first !== null) {
+    const { offset: at, atMs } = first;
+    return { offset: at, atMs, isLate: true, beganOffset: at, cancelsUpToMs: atMs };
+  }
+  if (!origin.isStale) return now;
+  const { atMs } = origin;
+  // The clocks of two brokers differ.
+  const cancelsUpToMs = origin.as === "repeat" ? atMs + BROKER_SKEW_MS : atMs;
+  return { offset, atMs, isLate: true, beganOffset: -1, cancelsUpToMs };
+}
+
+const isKnown = (model: PartitionModel, key: string): boolean => (model.ids.get(key) ?? 0) > model.nowMs;
+
 /** What places the run: a start is known by it. */
 const startOf = (record: EventRecord, { anchor }: Candidate): string =>
   anchor === null ? record.id : pairOf(record, ...anchor);
 
 /**
- * What makes the event new here: its id with a value of this partition, or alone, where it has none here, or events of its
- * name are routed by it, or it places a run.
- * What a sender wrote is new as a whole or not at all. Ids are forgotten in whole time buckets, so they are known a little
- * longer than the window.
+ * What makes the event known again here: its id with a value of this partition, or alone, where it has none here, or events
+ * of its name are routed by it, or it places a run.
  */
-function freshKeys(
+function keysOf(
   model: PartitionModel,
   record: EventRecord,
   values: MatchValues,
   candidates: readonly Candidate[],
-): { readonly fresh: ReadonlySet<string>; readonly firstAt: number | null } {
+): ReadonlySet<string> {
   const { partition, partitions } = model.where;
   const here = values.filter(([path, value]) => path !== ID_PATH && partitionOf(value, partitions) === partition);
   const keys = new Set(here.map(([path, value]) => pairOf(record, path, value)));
@@ -126,13 +157,30 @@ function freshKeys(
   const isHere = values.some(([path, value]) => path === ID_PATH && partitionOf(value, partitions) === partition);
   if (keys.size === 0 || (isById && isHere)) keys.add(record.id);
   for (const candidate of candidates) if (candidate.partition === partition) keys.add(startOf(record, candidate));
-  const fresh = new Set([...keys].filter((key) => (model.ids.get(key) ?? 0) <= model.nowMs));
+  return keys;
+}
+
+interface Coming {
+  readonly values: MatchValues;
+  readonly candidates: readonly Candidate[];
+  readonly arrival: Arrival;
+}
+
+/**
+ * By what it is new here. What a sender wrote is new as a whole or not at all. Ids are forgotten in whole time buckets, so
+ * they are known a little longer than the window.
+ */
+function freshKeys(
+  model: PartitionModel,
+  record: EventRecord,
+  { values, candidates, arrival }: Coming,
+): ReadonlySet<string> {
+  const keys = keysOf(model, record, values, candidates);
+  const fresh = new Set([...keys].filter((key) => !isKnown(model, key)));
   const { origin } = record;
-  const places = [...keys].flatMap((key) => (fresh.has(key) ? [] : (model.firstAt.get(key) ?? [])));
-  const firstAt = places.length === 0 ? null : Math.min(...places);
   const isLate = origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom];
-  if (isLate || (origin === null && fresh.size < keys.size)) fresh.clear();
-  if (fresh.size === 0) return { fresh, firstAt };
+  if (isLate || (origin === null && fresh.size < keys.size)) return new Set();
+  if (fresh.size === 0) return fresh;
   // Where nobody goes by its id, that is as new as the rest.
   const isNewById = fresh.has(record.id) || !keys.has(record.id);
   for (const [path, value] of values) if (path === ID_PATH && isNewById) fresh.add(pairOf(record, path, value));
@@ -140,9 +188,9 @@ function freshKeys(
   const untilMs = (Math.floor(model.nowMs / width) + 1) * width + ID_WINDOW_MS[record.idFrom];
   for (const key of fresh) {
     model.ids.set(key, untilMs);
-    model.firstAt.set(key, model.offset);
+    model.firstAt.set(key, { offset: arrival.offset, atMs: arrival.atMs });
   }
-  return { fresh, firstAt };
+  return fresh;
 }
 
 /** The home sends the others what they may lack, by the routes known to it. */
@@ -154,17 +202,6 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
     const all = values.map(([path, value]): [string, string] => [path, value]);
     model.send(to, { ...record, values: all, origin: { as: "repeat", isStale, atMs, offset: model.offset } });
   }
-}
-
-/** The latest start of a run that counts as older than the event: its place in the log says it, unless it comes late. */
-function lastOlderMs({ origin }: EventRecord): number {
-  if (origin?.isStale !== true) return Infinity;
-  return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
-}
-
-/** May it start what should have begun before? Then what is behind it in the log may be younger than it. */
-export function isLateStart({ origin }: EventRecord): boolean {
-  return origin?.as === "repeat" && origin.isStale;
 }
 
 function cancelRuns(model: PartitionModel, event: ModelEvent, upToMs: number): void {
@@ -267,17 +304,23 @@ export function declaredBy(model: PartitionModel, { app, fn }: Candidate, event:
   return declared;
 }
 
-function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, record: EventRecord): void {
+interface Start {
+  readonly candidate: Candidate;
+  readonly event: ModelEvent;
+  readonly record: EventRecord;
+  readonly arrival: Arrival;
+}
+
+function start(model: PartitionModel, { candidate, event, record, arrival }: Start): void {
   const { base, functionId, app, fn } = candidate;
   const declared = declaredBy(model, candidate, event);
   const isRule = ({ expiresAtMs }: Declared): boolean => expiresAtMs !== undefined;
   const here = ({ partition }: Declared): boolean => partition === model.where.partition;
   const rules = declared.filter((d) => isRule(d) && here(d));
-  const isLate = isLateStart(record);
-  const beganOffset = isLate ? -1 : event.offset;
+  const { isLate, beganOffset } = arrival;
   const hearing = isLate ? lateHearing(model, event.atMs - BROKER_SKEW_MS) : { sinceOffset: event.offset, past: [] };
   const run: ModelRun = {
-    ...{ runId: runIdAt(base, event.offset), base, functionId, app: app.app, fn, trigger: event },
+    ...{ runId: runIdAt(base, model.offset), base, functionId, app: app.app, fn, trigger: event },
     rules: rules.map((d) => ({ ...d.listening, value: d.value, expiresAtMs: d.expiresAtMs ?? Infinity })),
     foreign: new Map(declared.filter((d) => !here(d)).map(({ partition }) => [partition, -1])),
     listens: new Map(declared.flatMap((d) => (isRule(d) ? [] : [[keyOf(d.listening, d.value), hearing]]))),
@@ -296,7 +339,7 @@ function start(model: PartitionModel, candidate: Candidate, event: ModelEvent, r
   if (hit !== undefined) {
     return model.end(run, { kind: "runCancelled", eventId: hit.id, reason: `event ${hit.name}` });
   }
-  const younger = overtakenBy(model, run, lastOlderMs(record));
+  const younger = overtakenBy(model, run, arrival.cancelsUpToMs);
   if (younger !== undefined) {
     const { id: eventId, name } = younger.trigger;
     return model.end(run, { kind: "runCancelled", eventId, reason: `event ${name}` });

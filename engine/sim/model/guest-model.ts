@@ -8,7 +8,7 @@ import {
   type InboxRecordOf,
 } from "@eddy/schemas";
 import { readCondition } from "../script/script.js";
-import { isLateStart, onEvent, type Candidate, type Declared } from "./event-model.js";
+import { onEvent, type Arrival, type Candidate, type Declared } from "./event-model.js";
 import { givenOf, keyOf, matches, type Listening } from "./listening.js";
 import { engineError, type PartitionModel } from "./partition-model.js";
 import type { Guest, GuestRule, GuestWait, Hearing, ModelEvent } from "./run.js";
@@ -20,18 +20,17 @@ export interface Welcome {
   readonly declared: readonly Declared[];
   readonly event: ModelEvent;
   readonly record: InboxRecordOf<"event">;
-  /** An earlier copy stands there, which did not make it listen. */
-  readonly firstAt: number | null;
+  readonly arrival: Arrival;
 }
 
 /** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
-export function welcome(model: PartitionModel, { candidate, declared, event, record, firstAt }: Welcome): void {
+export function welcome(model: PartitionModel, { candidate, declared, event, record, arrival }: Welcome): void {
   const here = declared.filter(({ partition }) => partition === model.where.partition);
   if (here.length === 0) return;
   const { base } = candidate;
   const { offset } = model;
   const known = model.guests.get(base);
-  const isLate = isLateStart(record) || (known === undefined && firstAt !== null);
+  const { isLate, beganOffset: fromOffset } = arrival;
   const startedAtMs = event.atMs;
   // What it begins to hear only now, though it was here before, it would have heard from its beginning on.
   const sinceMs = isLate ? startedAtMs : known?.startedAtMs;
@@ -40,7 +39,7 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
       base,
       runId: null,
       trigger: event,
-      fromOffset: firstAt ?? (isLate ? -1 : offset),
+      fromOffset,
       heardAt: offset,
       startedAtMs,
     },

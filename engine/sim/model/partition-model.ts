@@ -78,7 +78,7 @@ export class PartitionModel {
   readonly settling = new Map<number, Settling>();
   readonly ids = new Map<string, number>();
   /** Where each was new. */
-  readonly firstAt = new Map<string, number>();
+  readonly firstAt = new Map<string, { readonly offset: number; readonly atMs: number }>();
   rawMs = 0;
   advanceMs = 0;
   offset = -1;

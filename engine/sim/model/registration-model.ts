@@ -167,9 +167,8 @@ function offerPast(model: PartitionModel, news: News): void {
   }
 }
 
-/** A sender that does not know all registrations may have left out values; an offer has but the new ones. */
+/** With those that a sender left out that does not know all registrations; offers have but the new ones. */
 export function valuesOf(model: PartitionModel, record: EventRecord, body: unknown): MatchValues {
-  if (record.origin?.as === "offer") return record.values;
   const all = new Map(record.values.map(([path, value]) => [path, value]));
   const own = matchValuesOf({ ...(body as object), id: record.id }, model.routes.of(record.name));
   for (const [path, value] of own) if (!all.has(path)) all.set(path, value);
@@ -186,7 +185,8 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
 /** Events among them, but for repeated sends, as far as their ids are known: those were dropped when they came. */
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
   // As of now: what comes later may be the first by another value.
-  const firsts = new Map([...model.firstAt].filter(([key]) => (model.ids.get(key) ?? 0) > model.nowMs));
+  const remembered = [...model.firstAt].filter(([key]) => (model.ids.get(key) ?? 0) > model.nowMs);
+  const firsts = new Map(remembered.map(([key, { offset }]) => [key, offset]));
   const found: { readonly event: ModelEvent; readonly cameMs: number }[] = [];
   for (const { offset, rawMs, atMs, record } of pastOf(model, sinceMs)) {
     if (record?.kind !== "event") continue;
@@ -197,7 +197,7 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     // Ids are known for a while only: what the home sent again after that was dropped as well.
     if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[idFrom]) continue;
     const body = parsedJson(payload);
-    const all = valuesOf(model, record, body);
+    const all = origin?.as === "offer" ? values : valuesOf(model, record, body);
     const before = found.filter(
       ({ event, cameMs }) => event.id === id && event.name === name && atMs - cameMs <= ID_WINDOW_MS[idFrom],
     );
@@ -222,14 +222,13 @@ interface PastRecord {
 /** What a sender wrote is new as a whole, anything else by each value; what is forgotten is not held against it. */
 function wasNewAt({ model, firsts, record, values, offset }: PastRecord, path: string, value: string): boolean {
   const { partition, partitions } = model.where;
-  const asked = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value)) ?? Infinity;
-  if (asked < offset) return false;
+  const asked = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value));
+  if (asked !== undefined) return asked === offset;
   const here = values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
   const keys = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))];
   const known = keys.flatMap((key) => firsts.get(key) ?? []);
-  const isKnownEarlier = known.some((at) => at < offset);
-  if (record.origin === null) return !isKnownEarlier;
-  return asked === offset || !isKnownEarlier || known.includes(offset);
+  if (!known.some((at) => at < offset)) return true;
+  return record.origin !== null && known.includes(offset);
 }
 
 /** The routes of a registration are settled here: no sender goes by older ones any more. */

@@ -26,7 +26,8 @@ export type Change =
       readonly kind: "EventRemembered";
       readonly idClass: IdClass;
       readonly idKeys: readonly string[];
-      readonly offset: number;
+      /** Where the event stands. */
+      readonly place: { readonly offset: number; readonly atMs: number };
       readonly nowMs: number;
     }
   | { readonly kind: "IdsForgotten"; readonly key: RowKey<"ids"> }

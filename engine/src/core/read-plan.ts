@@ -17,14 +17,8 @@ import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
 import { idKeysOfPast, isAtKey, pastRange, type LateKey } from "./match/lookback.js";
-import {
-  eventPlanOf,
-  firstPlaceOf,
-  isLateStart,
-  timeOfEvent,
-  type Candidate,
-  type EventRecord,
-} from "./route/event-plan.js";
+import { arrivalOf, type Arrival } from "./route/arrival.js";
+import { eventPlanOf, type Candidate, type EventRecord } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
 import { carriedApart } from "./run/dispatch.js";
@@ -181,10 +175,12 @@ class Plan {
 }
 
 function planEvent(plan: Plan, event: EventRecord): void {
-  const { keys, idKeys, candidates, guests } = eventPlanOf(event, functionsOf(plan.view), plan.moment);
+  const eventPlan = eventPlanOf(event, functionsOf(plan.view), plan.moment);
+  const { keys, idKeys, knownBy, candidates, guests } = eventPlan;
   let isKnown = true;
-  for (const idKey of idKeys) if (!plan.index(idIndexKey(idKey))) isKnown = false;
-  const firstAt = isKnown ? firstPlaceOf(plan.view, { idKeys }) : null;
+  for (const idKey of knownBy) if (!plan.index(idIndexKey(idKey))) isKnown = false;
+  if (!isKnown && event.origin !== null) return; // What is known of it tells where it stands.
+  const arrival = arrivalOf(plan.view, event, eventPlan, plan.moment);
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);
   const lastChunk = chunk + Math.ceil(idKeys.length / LIMITS.idsPerChunkMax);
   for (let at = chunk; at <= lastChunk; at++) plan.row(idsKey(event.idFrom, bucket, at));
@@ -200,28 +196,22 @@ function planEvent(plan: Plan, event: EventRecord): void {
   }
   for (const { base, declared } of guests) {
     plan.ending(guestKey(base));
-    planMoreOfGuest(plan, event, { base, declared }, firstAt);
+    planMoreOfGuest(plan, arrival, { base, declared });
     for (const { routeKey } of declared) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
   }
-  if (isLateStart(event))
-    for (const run of [...candidates, ...guests]) if (planLateStart(plan, event, run)) endings = true;
+  const starting = arrival.isLate ? [...candidates, ...guests] : [];
+  for (const run of starting) if (planLateStart(plan, event, arrival, run)) endings = true;
   for (const [routeKey, count] of openings) plan.opening(routeKey, count, endings);
 }
 
-/** What a guest begins to listen to after its trigger's first copy is looked for in the past. */
-function planMoreOfGuest(
-  plan: Plan,
-  event: EventRecord,
-  { base, declared }: Pick<Candidate, "base" | "declared">,
-  firstAt: number | null,
-): void {
+/** What a guest that is here already begins to listen to is looked for in the past. */
+function planMoreOfGuest(plan: Plan, arrival: Arrival, { base, declared }: Pick<Candidate, "base" | "declared">): void {
   const guest = plan.row(guestKey(base));
-  if (guest === undefined || isLateStart(event)) return;
-  const sinceMs = listensSinceMs(guest, event, plan.moment, firstAt);
-  if (sinceMs === null) return;
+  const sinceMs = guest == null || arrival.isLate ? null : listensSinceMs(guest, arrival);
+  if (guest == null || sinceMs === null) return;
   for (const listen of declared) {
     const { purpose, routeKey } = listen;
-    const isOpen = guest?.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey) === true;
+    const isOpen = guest.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey);
     if (purpose === "wait" && !isOpen) plan.pastAt(listen, beginningOf({ offset: -1, atMs: sinceMs }));
     const isNew = listen.rules.some((rule) => !hasRule(guest, routeKey, rule));
     if (purpose === "cancel" && isNew) plan.pastAt(listen, { offset: -1, atMs: sinceMs });
@@ -229,10 +219,10 @@ function planMoreOfGuest(
 }
 
 /** What comes late looks for what has happened since; runs that began since may end it. @returns whether runs may end. */
-function planLateStart(plan: Plan, event: EventRecord, { declared }: Candidate): boolean {
+function planLateStart(plan: Plan, event: EventRecord, { atMs }: Arrival, { declared }: Candidate): boolean {
   const { moment } = plan;
-  const from = beginningOf({ offset: -1, atMs: timeOfEvent(event, moment) });
-  const since = { offset: -1, atMs: timeOfEvent(event, moment) };
+  const since = { offset: -1, atMs };
+  const from = beginningOf(since);
   let endings = false;
   for (const listen of declared) {
     const { purpose, routeKey, partition } = listen;

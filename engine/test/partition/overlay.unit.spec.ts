@@ -202,16 +202,16 @@ describe("the overlay", () => {
     const { overlay } = await opened();
     const key = idsKey("user", 1, 0);
     await overlay.load([{ kind: "row", key }]);
-    overlay.put(key, { ids: [["a", 4]], expiresAtMs: 100 });
+    overlay.put(key, { ids: [["a", 4, 10]], expiresAtMs: 100 });
     overlay.put(key, {
       ids: [
-        ["a", 4],
-        ["b", 5],
+        ["a", 4, 10],
+        ["b", 5, 11],
       ],
       expiresAtMs: 100,
     });
-    expect(overlay.indexValue("x|a")).toBe("4");
-    expect(overlay.indexValue("x|b")).toBe("5");
+    expect(overlay.indexValue("x|a")).toBe("4 10");
+    expect(overlay.indexValue("x|b")).toBe("5 11");
     overlay.delete(key);
     expect(overlay.freeze()).toMatchObject({ rows: [], indexAdded: [], indexRemoved: [] });
   });

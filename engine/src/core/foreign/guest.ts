@@ -13,12 +13,12 @@ import {
   type Rule,
 } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
-import type { Moment } from "../inputs.js";
 import { givenFor, givenTooLarge } from "../match/condition.js";
 import { guestTooLarge } from "../run/state-size.js";
 import { beginningOf, guestListener, type Beginning } from "../match/listeners.js";
 import { cancelledBefore, findKept, keepPast, overflowOf, type LateKey } from "../match/lookback.js";
-import { isLateStart, timeOfEvent, type Candidate, type Declared, type EventRecord } from "../route/event-plan.js";
+import type { Arrival } from "../route/arrival.js";
+import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
 import { expiryOf } from "../run/expiry.js";
 import { openSubscription } from "../run/subscribe.js";
 import { isSettled } from "../route/settle.js";
@@ -26,25 +26,21 @@ import { guestKey } from "../state/keys.js";
 import type { Row } from "../state/view.js";
 import { answer } from "./answer.js";
 
-/**
- * The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked.
- * @param firstAt where an earlier copy stands that did not make it listen: a repeat brings what that lacked
- */
+/** The trigger's own copy: the run listens here from now on, if it lives at all. Its partition is asked. */
 export function hearTrigger(
   draft: Draft,
   guest: Candidate & { readonly partition: number },
   event: EventRecord,
-  firstAt: number | null,
+  arrival: Arrival,
 ): void {
   const { base, declared } = guest;
   const { offset, nowMs } = draft.moment;
-  const startedAtMs = beganMs(event, draft.moment, firstAt);
+  const { atMs: startedAtMs, beganOffset: fromOffset } = arrival;
   const cancels = declared.filter(({ purpose }) => purpose === "cancel");
   const rulesAt = new Map(cancels.map((listen) => [listen.routeKey, rulesOf(listen, event.payload, startedAtMs)]));
   const before = draft.get(guestKey(base));
-  const lateSinceMs = listensSinceMs(before, event, draft.moment, firstAt);
+  const lateSinceMs = listensSinceMs(before, arrival);
   if (before === null) {
-    const fromOffset = firstAt ?? (isLateStart(event) ? -1 : offset);
     arrive(draft, { base, runId: null, trigger: event, fromOffset, heardAt: offset, startedAtMs });
   } else {
     draft.emit({ kind: "GuestHeard", base, at: offset, rules: rulesAt, nowMs });
@@ -71,19 +67,8 @@ export function hearTrigger(
  * From when on the past matters to what a guest begins to listen to by this copy of its trigger: a late one, or one that
  * says more than what made it a guest. null: it begins with the copy.
  */
-export function listensSinceMs(
-  guest: Row<"guest"> | null,
-  event: EventRecord,
-  moment: Moment,
-  firstAt: number | null,
-): number | null {
-  if (isLateStart(event)) return timeOfEvent(event, moment);
-  return guest?.startedAtMs ?? (firstAt === null ? null : beganMs(event, moment, firstAt));
-}
-
-/** When the run that it starts began, as far as this partition knows: with its first copy here, or about then. */
-function beganMs(event: EventRecord, moment: Moment, firstAt: number | null): number {
-  return firstAt === null ? timeOfEvent(event, moment) : (event.origin?.atMs ?? moment.nowMs);
+export function listensSinceMs(guest: Row<"guest"> | null, { isLate, atMs }: Arrival): number | null {
+  return isLate ? atMs : (guest?.startedAtMs ?? null);
 }
 
 /** Its partition hears of it before anything else that happens here. */

@@ -6,15 +6,8 @@ import { ID_WINDOW_MS, partitionsOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import {
-  eventPlanOf,
-  firstPlaceOf,
-  lastOlderMs,
-  placeOfEvent,
-  timeOfEvent,
-  type EventPlan,
-  type EventRecord,
-} from "../route/event-plan.js";
+import { arrivalOf } from "../route/arrival.js";
+import { eventPlanOf, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
 import { routeOf } from "../route/functions.js";
@@ -40,10 +33,9 @@ interface Incoming {
   readonly record: EventRecord;
   readonly name: string;
   readonly eventId: string;
-  /** Stream time: of the first copy, where its sender did not write one here. */
-  readonly atMs: number;
-  /** In this partition's log: of the first copy, where that is here too. */
+  /** Where it stands in this partition's log, and its stream time there. */
   readonly offset: number;
+  readonly atMs: number;
   /** It cancels runs that began up to then. */
   readonly cancelsUpToMs: number;
 }
@@ -53,29 +45,28 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const { origin, name, id: eventId } = record;
   const isNew = (idKey: string): boolean => draft.indexValue(idIndexKey(idKey)) === null;
   const fresh = plan.idKeys.filter(isNew);
-  const firstAt = firstPlaceOf(draft, plan);
   if (fresh.length === 0 || (origin === null ? fresh.length < plan.idKeys.length : isTooOld(draft, record))) {
     draft.reject("DUPLICATE_EVENT", `event ${eventId} was seen here before`);
     return;
   }
   const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
-  const cancelsUpToMs = lastOlderMs(record);
-  const place = placeOfEvent(record, draft.moment);
-  const event = { record, name, eventId, atMs: timeOfEvent(record, draft.moment), offset: place, cancelsUpToMs };
-  const { offset, nowMs } = draft.moment;
-  draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, offset, nowMs });
+  const arrival = arrivalOf(draft, record, plan, draft.moment);
+  const { offset, atMs, cancelsUpToMs } = arrival;
+  const event = { record, name, eventId, offset, atMs, cancelsUpToMs };
+  const { nowMs } = draft.moment;
+  draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, place: { offset, atMs }, nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
   for (const routeKey of routeKeys) cancelRuns(draft, event, routeKey);
   const mayComeBack = new Set<string>();
   for (const routeKey of routeKeys) resolveWaits(draft, event, routeKey, mayComeBack);
-  for (const routeKey of routeKeys)
-    keepForLookback(draft, record, routeKey, { atMs: event.atMs, offset: place, mayComeBack });
+  for (const routeKey of routeKeys) keepForLookback(draft, record, routeKey, { atMs, offset, mayComeBack });
   for (const candidate of candidates) {
-    if (draft.get(runKey(candidate.base)) === null) startRun(draft, candidate, record, plan.values);
+    if (draft.get(runKey(candidate.base)) === null)
+      startRun(draft, candidate, { event: record, values: plan.values, arrival });
     else draft.reject("DUPLICATE_RUN", `run ${candidate.base} lives already`);
   }
-  for (const guest of plan.guests) hearTrigger(draft, guest, record, firstAt);
+  for (const guest of plan.guests) hearTrigger(draft, guest, record, arrival);
 }
 
 /** The sender may have died between its copies, or have known fewer routes. */

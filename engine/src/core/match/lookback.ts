@@ -17,7 +17,7 @@ import {
 } from "@eddy/schemas";
 import { engineError, partitionRowOf, type Draft } from "../draft.js";
 import type { Moment } from "../inputs.js";
-import { idIndexKey, keptEventKey, subscriptionKey } from "../state/keys.js";
+import { keptEventKey, subscriptionKey } from "../state/keys.js";
 import type { PastEvent, PastRange, Row, RowView } from "../state/view.js";
 import { isMet, type Asked } from "./condition.js";
 import {
@@ -29,6 +29,7 @@ import {
   type Heard,
   type LiveListener,
 } from "./listeners.js";
+import { rememberedPlace } from "../route/arrival.js";
 import { eventPlanOf } from "../route/event-plan.js";
 import { eventOf } from "./payload.js";
 
@@ -178,14 +179,13 @@ function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
   const { origin, idFrom } = past.record;
   if (origin?.as === "repeat" && cameAtMs(draft, past) - origin.atMs > ID_WINDOW_MS[idFrom]) return true;
   const [asked = null, ...others] = idKeysOfPast(past, key, draft.functions(), draft.moment).map((idKey) => {
-    const first = draft.indexValue(idIndexKey(idKey));
-    return first === null ? null : Number(first);
+    return rememberedPlace(draft, idKey)?.offset ?? null;
   });
-  const isEarlier = (first: number | null): boolean => first !== null && first < past.offset;
-  if (isEarlier(asked)) return true;
-  if (origin === null) return others.some(isEarlier);
+  // At this key it stands where it was first known.
+  if (asked !== null) return asked !== past.offset;
+  const isEarlier = others.some((first) => first !== null && first < past.offset);
   // Where it was not known by the key that it is asked for, it is as new as its other values were.
-  return asked !== past.offset && others.some(isEarlier) && !others.includes(past.offset);
+  return isEarlier && (origin === null || !others.includes(past.offset));
 }
 
 /** What it offers is here itself. */

@@ -6,7 +6,6 @@
 import {
   anchorPathIn,
   anchorValueOf,
-  BROKER_SKEW_MS,
   functionIdOf,
   ID_PATH,
   listenRouteOf,
@@ -24,8 +23,7 @@ import {
 } from "@eddy/schemas";
 import type { Moment } from "../inputs.js";
 import { eventOf } from "../match/payload.js";
-import { idIndexKey } from "../state/keys.js";
-import type { Row, RowView } from "../state/view.js";
+import type { Row } from "../state/view.js";
 import { formerlyTriggeredBy, isTriggered, learnedBy, routeOf, triggeredBy, type Triggered } from "./functions.js";
 
 export type EventRecord = InboxRecordOf<"event">;
@@ -76,6 +74,8 @@ export interface EventPlan {
   readonly keys: readonly Key[];
   /** What makes a second copy the same event. Never empty, each once. */
   readonly idKeys: readonly string[];
+  /** By what else than these a record of it may be known here already: by all of its values here. Includes `idKeys`. */
+  readonly knownBy: readonly string[];
   /** Runs that live here, in the order of apps and of functions within their app. */
   readonly candidates: readonly Candidate[];
   /** Runs of other partitions that listen here; in the same order. */
@@ -99,14 +99,11 @@ export function eventPlanOf(event: EventRecord, functions: Row<"functions">, mom
 
 function makePlan(event: EventRecord, functions: Row<"functions">, moment: Moment): EventPlan {
   const { partition, partitions } = moment;
-  const values = valuesOf(event, functions);
-  const { paths } = routeOf(functions, event.name);
-  const keys = values.flatMap(([path, value]) => {
-    if (partitionOf(value, partitions) !== partition || (path === ID_PATH && !paths.includes(path))) return [];
-    const routeKey = routeKeyOf(event.name, path, value);
-    return [{ path, routeKey, idKey: path === ID_PATH ? event.id : `${routeKey}|${event.id}` }];
-  });
   const isOffer = event.origin?.as === "offer";
+  const complete = valuesOf(event, functions);
+  // An offer is about the new values alone.
+  const values = isOffer ? event.values : complete;
+  const keys = keysOf(event, values, functions, moment);
   const now = isOffer ? [] : triggeredBy(functions, event.name);
   const then = isOffer ? [] : formerlyTriggeredBy(functions, event.name, event.version);
   const all = triggeredRuns(event, now, values, moment);
@@ -117,18 +114,35 @@ function makePlan(event: EventRecord, functions: Row<"functions">, moment: Momen
     const declared = candidate.declared.filter((listen) => listen.partition === partition);
     return at === partition || declared.length === 0 ? [] : [{ ...candidate, declared, partition: at }];
   });
+  const idKeys = idKeysOf(event.id, keys, candidates);
+  const others = isOffer ? keysOf(event, complete, functions, moment).map(({ idKey }) => idKey) : [];
   return {
     values,
     keys,
-    idKeys: idKeysOf(event.id, keys, candidates),
+    idKeys,
+    knownBy: isOffer ? [...new Set([...idKeys, ...others])] : idKeys,
     candidates,
     guests,
   };
 }
 
-/** A sender whose view was older than what is registered here may have left out values. An offer has but the new ones. */
+/** Those at which somebody may listen on this partition. */
+function keysOf(
+  event: EventRecord,
+  values: MatchValues,
+  functions: Row<"functions">,
+  { partition, partitions }: Moment,
+): readonly Key[] {
+  const { paths } = routeOf(functions, event.name);
+  return values.flatMap(([path, value]) => {
+    if (partitionOf(value, partitions) !== partition || (path === ID_PATH && !paths.includes(path))) return [];
+    const routeKey = routeKeyOf(event.name, path, value);
+    return [{ path, routeKey, idKey: path === ID_PATH ? event.id : `${routeKey}|${event.id}` }];
+  });
+}
+
+/** A sender whose view was older than what is registered here may have left out values, and an offer has but new ones. */
 function valuesOf(event: EventRecord, functions: Row<"functions">): MatchValues {
-  if (event.origin?.as === "offer") return event.values;
   // Whoever left out the id is no sender of ours: what else is missing?
   if (event.version >= functions.version && matchValue(event.values, ID_PATH) !== null) return event.values;
   const body = eventOf(event.payload);
@@ -224,34 +238,4 @@ function declaredBy(
     if (of !== null) add({ purpose: "wait", event, path, rules: [], fromTrigger: false }, of);
   }
   return [...found.values()];
-}
-
-/** Its time here: a sender that knew all routes has written a copy here, or would have; then its place in this log counts. */
-export function timeOfEvent({ origin }: EventRecord, { nowMs }: Moment): number {
-  return origin?.isStale === true ? origin.atMs : nowMs;
-}
-
-/** Its place in this log: an offer of what is in the very same log stands where that stands. */
-export function placeOfEvent({ origin }: EventRecord, { partition, offset }: Moment): number {
-  return origin?.as === "offer" && origin.source.partition === partition ? origin.offset : offset;
-}
-
-/**
- * The latest start of a run that counts as older than the event. Its place in the log tells that alone, unless it comes
- * late: then time does, for what a repeat may start as far as clocks of brokers agree.
- */
-export function lastOlderMs({ origin }: EventRecord): number {
-  if (origin?.isStale !== true) return Infinity;
-  return origin.as === "repeat" ? origin.atMs + BROKER_SKEW_MS : origin.atMs;
-}
-
-/** Offset of the first record that brought the event here, by whatever value; null: this is the first, or it is forgotten. */
-export function firstPlaceOf(rows: Pick<RowView, "indexValue">, { idKeys }: Pick<EventPlan, "idKeys">): number | null {
-  const places = idKeys.flatMap((idKey) => rows.indexValue(idIndexKey(idKey)) ?? []);
-  return places.length === 0 ? null : Math.min(...places.map(Number));
-}
-
-/** Is it late, and may start something? Then what is behind it in the log may be younger than it. */
-export function isLateStart({ origin }: EventRecord): boolean {
-  return origin?.as === "repeat" && origin.isStale;
 }

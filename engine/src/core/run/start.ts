@@ -5,14 +5,8 @@ import { foreignOf, tellRules } from "../foreign/tell.js";
 import { cancelledBefore, keepPast, type LateKey } from "../match/lookback.js";
 import { givenFor, givenTooLarge, isMet } from "../match/condition.js";
 import { beginningOf, listenerAt, livesAt, triggerOf } from "../match/listeners.js";
-import {
-  isLateStart,
-  lastOlderMs,
-  timeOfEvent,
-  type Candidate,
-  type Declared,
-  type EventRecord,
-} from "../route/event-plan.js";
+import type { Arrival } from "../route/arrival.js";
+import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
 import type { Row } from "../state/view.js";
 import { dispatch } from "./dispatch.js";
 import { endRun } from "./end.js";
@@ -20,9 +14,18 @@ import { expiryOf } from "./expiry.js";
 import { stateTooLarge } from "./state-size.js";
 import { openSubscription } from "./subscribe.js";
 
-export function startRun(draft: Draft, candidate: Candidate, event: EventRecord, values: MatchValues): void {
+/** What starts a run. */
+interface Trigger {
+  readonly event: EventRecord;
+  /** All, by the routes known here. */
+  readonly values: MatchValues;
+  readonly arrival: Arrival;
+}
+
+export function startRun(draft: Draft, candidate: Candidate, trigger: Trigger): void {
   const { nowMs } = draft.moment;
-  const run = newRun(draft, candidate, event, values);
+  const { event, arrival } = trigger;
+  const run = newRun(draft, candidate, trigger);
   const { runId, functionId } = run;
   draft.emit({ kind: "RunStarted", run });
   const dueAtMs = Math.max(nowMs, event.tsMs);
@@ -31,19 +34,18 @@ export function startRun(draft: Draft, candidate: Candidate, event: EventRecord,
   const tooLarge = stateTooLarge(run); // By its match values: the event itself is bounded.
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
   for (const listen of candidate.declared) if (!maySay(draft, runId, listen)) return;
-  for (const listen of candidate.declared) if (!listenHere(draft, runId, listen, isLateStart(event))) return;
-  if (isOvertaken(draft, draft.run(runId), candidate, lastOlderMs(event))) return;
+  for (const listen of candidate.declared) if (!listenHere(draft, runId, listen, arrival.isLate)) return;
+  if (isOvertaken(draft, draft.run(runId), candidate, arrival.cancelsUpToMs)) return;
   // The sender may not have known the function as it is registered here: then others may not have, either.
   if (event.version < candidate.app.version) tellRules(draft, draft.run(runId), candidate.declared);
   if (dueAtMs > nowMs) draft.emit({ kind: "PendingOpened", runId, item: { kind: "start", no: 0, dueAtMs } });
   else dispatch(draft, runId, "start");
 }
 
-function newRun(draft: Draft, candidate: Candidate, event: EventRecord, values: MatchValues): RunRow {
+function newRun(draft: Draft, candidate: Candidate, { event, values, arrival }: Trigger): RunRow {
   const { offset, partition } = draft.moment;
   const { base, functionId, app, fn, anchor, declared } = candidate;
-  const startedAtMs = timeOfEvent(event, draft.moment);
-  const beganOffset = isLateStart(event) ? -1 : offset;
+  const { atMs: startedAtMs, beganOffset } = arrival;
   return {
     runId: runIdAt(base, offset),
     functionId,

@@ -2,7 +2,7 @@
  * Index entries are a function of rows: never checkpointed, rebuilt by a restore. An entry belongs to exactly one row.
  */
 import type { RunRow } from "@eddy/schemas";
-import { idIndexKey, inFlightKey, isKind, timerKey, type RowKey, type Timer } from "./keys.js";
+import { idIndexKey, inFlightKey, isKind, placeText, timerKey, type RowKey, type Timer } from "./keys.js";
 import type { Row } from "./view.js";
 
 export interface IndexDiff {
@@ -50,7 +50,7 @@ function entriesOf(key: RowKey, row: Row | null, other: Row | null): Entries {
     const { ids, expiresAtMs } = row as Row<"ids">;
     addTimer(entries, { domain: "v", dueAtMs: expiresAtMs, target: { kind: "ids", key } });
     const shared = other === null ? 0 : Math.min((other as Row<"ids">).ids.length, ids.length);
-    for (const [idKey, offset] of ids.slice(shared)) entries.set(idIndexKey(idKey), String(offset));
+    for (const [idKey, offset, atMs] of ids.slice(shared)) entries.set(idIndexKey(idKey), placeText({ offset, atMs }));
   }
   return entries;
 }

@@ -171,5 +171,19 @@ export function inFlightPrefix(app: string): string {
   return `q|${app}|`;
 }
 
-/** Index of remembered event ids. Value: the offset of the record that brought the first. */
+/** Index of remembered event ids. Value: where the event stands (`placeText`). */
 export const idIndexKey = (idKey: string): string => `x|${idKey}`;
+
+/** Where an event stands on this partition: by offset, and by stream time. */
+export interface Place {
+  readonly offset: number;
+  readonly atMs: number;
+}
+export function placeText({ offset, atMs }: Place): string {
+  return `${offset} ${atMs}`;
+}
+/** Inverse of `placeText`. */
+export function parsePlace(text: string): Place {
+  const cut = text.indexOf(" ");
+  return { offset: Number(text.slice(0, cut)), atMs: Number(text.slice(cut + 1)) };
+}

@@ -47,14 +47,14 @@ function routesToKeep(settling: Settling, routes: readonly ListenedPath[]): Sett
 }
 
 export const partitionAppliers: { readonly [K in PartitionChange]: Applier<K> } = {
-  EventRemembered: (rows, { idClass, idKeys, offset, nowMs }) => {
+  EventRemembered: (rows, { idClass, idKeys, place, nowMs }) => {
     for (const idKey of idKeys) {
       updatePartition(rows, ({ ids }) => {
         const at = idBucketAt(ids[idClass], idClass, nowMs);
         const key = idsKey(idClass, at.bucket, at.chunk);
         const expiresAtMs = (at.bucket + 1) * ID_BUCKET_MS[idClass] + ID_WINDOW_MS[idClass];
         const row = rows.get(key) ?? { ids: [], expiresAtMs };
-        rows.put(key, { ...row, ids: [...row.ids, [idKey, offset]] });
+        rows.put(key, { ...row, ids: [...row.ids, [idKey, place.offset, place.atMs]] });
         return { ids: { ...ids, [idClass]: { ...at, used: at.used + 1 } } };
       });
     }
