@@ -12,7 +12,12 @@ import { GENERATED_IDS_HEADER } from "./read-events.js";
 const API_VERSION = "1.0.0";
 
 /** What every route may answer that is asked for something. */
-const ALWAYS = ["BAD_REQUEST", "REQUEST_TIMEOUT", "HEADERS_TOO_LARGE", "INTERNAL"] as const satisfies readonly RequestErrorCode[];
+const ALWAYS = [
+  "BAD_REQUEST",
+  "REQUEST_TIMEOUT",
+  "HEADERS_TOO_LARGE",
+  "INTERNAL",
+] as const satisfies readonly RequestErrorCode[];
 /** And every route that needs the log. */
 const LOG = [...ALWAYS, "UNAVAILABLE"] as const satisfies readonly RequestErrorCode[];
 const BODY = [

@@ -9,7 +9,12 @@ import type { World, WorldDeps } from "./open-world.js";
 
 /** How long one look for a broker may take, in ms: whoever stops the engine waits for it. */
 const LOOK_MS_MAX = 2_000;
-const ADVICE = "if brokers run there, check that ssl and sasl fit the listener of this port";
+/** What to look at, by what the system says. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/ENOTFOUND|EAI_AGAIN/, "this machine finds no address for that name: check the name, and DNS"],
+  [/ECONNREFUSED/, "nobody listens there: check host and port, and whether Kafka runs"],
+  [/(?:)/, "if brokers run there, check that ssl and sasl fit the listener of this port"],
+];
 
 interface Place {
   readonly config: KafkaEngineConfig;
@@ -84,7 +89,9 @@ async function openLog(options: KafkaLogOptions): Promise<KafkaLog> {
   } catch (error) {
     if (!(error instanceof TransientError)) throw error;
     const where = options.brokers.join(", ");
-    const message = `no Kafka broker answers at ${where} (${rootOf(error).message}); ${ADVICE}`;
+    const reason = rootOf(error).message;
+    const advice = ADVICE.find(([said]) => said.test(reason))?.[1];
+    const message = `no Kafka broker answers at ${where} (${reason}); ${advice}`;
     throw new TransientError(message, { brokers: options.brokers }, { cause: error });
   }
   return KafkaLog.open(options);

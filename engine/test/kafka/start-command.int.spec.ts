@@ -76,6 +76,27 @@ it("waits for a broker with one message, alive and not ready, and ends at once o
   expect(await one.end()).toBe(EXIT.ok);
 });
 
+it("says what is wrong with a broker's address: no such host, nobody there, something that is no Kafka", async () => {
+  const server = createServer((socket) => socket.end("220 mail\r\n")).listen(0, "127.0.0.1");
+  await eventually("listening", () => server.listening);
+  const [nobody] = await freePorts(1);
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ["no-such-host.invalid:9092", /no address for that name: check the name, and DNS/],
+    [`127.0.0.1:${nobody}`, /nobody listens there: check host and port/],
+    [`127.0.0.1:${(server.address() as AddressInfo).port}`, /check that ssl and sasl fit the listener of this port/],
+  ];
+  const tried = wrong.map(async ([broker, what]) => {
+    const one = await start({ brokers: [broker], dataDir: join(folder, broker) });
+    await eventually("it says so", () => one.out.includes("is not ready yet"));
+    expect(one.out).toContain(`no Kafka broker answers at ${broker}`);
+    expect(one.out).toMatch(what);
+    one.child.kill("SIGTERM");
+    expect(await one.end()).toBe(EXIT.ok);
+  });
+  await Promise.all(tried);
+  server.close();
+});
+
 it("refuses a namespace of another partition count, and says what to do", async () => {
   const first = await start();
   await first.url();

@@ -99,7 +99,7 @@ export class EmbeddedPartition implements RecordSource {
   restore(stored: EmbeddedPartition): void {
     const { end } = stored.range;
     if (end < this.#end) {
-      const message = `${this.name} ends at ${end} on the disk, but records up to ${this.#end} were stored there before`;
+      const message = `${this.name} ends at ${end} on the disk, but records up to ${this.#end} were there before`;
       throw new StateCorruptedError(message, { partition: this.name, end, before: this.#end });
     }
     this.tail.clear();
