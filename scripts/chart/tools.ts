@@ -37,8 +37,12 @@ export class Tools {
     return new Tools(folder);
   }
 
+  pathOf(name: ToolName): string {
+    return join(this.#folder, name);
+  }
+
   run(name: ToolName, args: readonly string[], input?: string): Outcome {
-    const { status, stdout, stderr, error } = spawnSync(join(this.#folder, name), args, {
+    const { status, stdout, stderr, error } = spawnSync(this.pathOf(name), args, {
       cwd: ROOT,
       encoding: "utf8",
       maxBuffer: 64 * 1_048_576,

@@ -115,7 +115,7 @@ export const ROOMS: readonly Room[] = [
   { at: "bench/", imports: ["engine/", "clients/", "sdk/", "schemas/"], packages: true, node: true, byPath: true },
   {
     at: "e2e/",
-    imports: ["engine/", "clients/", "sdk/", "schemas/", "examples/", "scripts/kafka/"],
+    imports: ["engine/", "clients/", "sdk/", "schemas/", "examples/", "scripts/kafka/", "scripts/chart/"],
     packages: true,
     node: true,
     byPath: true,
