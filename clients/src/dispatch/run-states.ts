@@ -13,6 +13,8 @@ export interface RunStateSource {
   readonly status: string;
   /** null: the run is over, or another invocation is current. */
   runState(runId: string, invocation: number): Promise<RunState | null>;
+  /** Would `runState` give one? Without putting it together: it may be large. */
+  isCurrent(runId: string, invocation: number): Promise<boolean>;
   time(): { readonly processedOffset: number };
 }
 
@@ -107,7 +109,7 @@ function sourced({ clock, sourceOf, otherwise }: Sourced): RunStates {
     },
     async isOver(wanted, signal) {
       const source = await ready(wanted, signal);
-      if (source !== null) return (await source.runState(wanted.runId, wanted.invocation)) === null;
+      if (source !== null) return !(await source.isCurrent(wanted.runId, wanted.invocation));
       return signal.aborted || otherwise === null ? false : otherwise.isOver(wanted, signal);
     },
   };

@@ -23,7 +23,7 @@ import type { Turns } from "./turns.js";
 /** As much of a partition task, and of a history tailer, as is asked here. */
 export type OwnedTask = Pick<
   PartitionTask,
-  "status" | "failure" | "closed" | "start" | "stop" | "time" | "hasSettled" | "runState" | "figures"
+  "status" | "failure" | "closed" | "start" | "stop" | "time" | "hasSettled" | "runState" | "isCurrent" | "figures"
 >;
 export type OwnedHistory = Pick<
   HistoryTailer,

@@ -184,20 +184,26 @@ export class Session {
    * behind the invocation: another process decided it, so this one no longer owns the partition, or not yet.
    */
   async runState(runId: string, invocation: number): Promise<RunState | null> {
-    if (!this.#isLive) {
-      throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
-    }
     for (;;) {
-      const run = await this.#overlay.peek(runKey(runId));
-      // The key is the base's: it may be another run of it.
-      if (run === null || run.runId !== runId) return null;
-      if (run.invocation.no < invocation) {
-        throw new TransientError("another owner of this partition is ahead", { runId, invocation });
-      }
-      if (run.invocation.no !== invocation) return null;
+      const run = await this.currentRun(runId, invocation);
+      if (run === null) return null;
       const memo = await this.#memoOf(run);
       if (memo !== null) return { runId, invocation, event: run.event.payload, memo };
     }
+  }
+
+  /** The run, in this invocation; null where it is not. @throws as `runState` */
+  async currentRun(runId: string, invocation: number): Promise<Row<"run"> | null> {
+    if (!this.#isLive) {
+      throw new TransientError("this partition is being taken over", { partition: this.#context.partition });
+    }
+    const run = await this.#overlay.peek(runKey(runId));
+    // The key is the base's: it may be another run of it.
+    if (run === null || run.runId !== runId) return null;
+    if (run.invocation.no < invocation) {
+      throw new TransientError("another owner of this partition is ahead", { runId, invocation });
+    }
+    return run.invocation.no === invocation ? run : null;
   }
 
   /** With the data that lies in rows of its own. @returns null where the run has moved on while they were read */

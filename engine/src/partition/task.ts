@@ -74,11 +74,16 @@ export class PartitionTask {
    * @throws TransientError while the partition is being taken over: ask again.
    */
   async runState(runId: string, invocation: number): Promise<RunState | null> {
-    if (this.#session === null) {
-      const { partition } = this.#context;
-      throw new TransientError("this process does not own the partition now", { partition, status: this.#status });
-    }
-    return this.#session.runState(runId, invocation);
+    return this.#owned().runState(runId, invocation);
+  }
+  /** Is there such a state? Reads no results. @throws as `runState` */
+  async isCurrent(runId: string, invocation: number): Promise<boolean> {
+    return (await this.#owned().currentRun(runId, invocation)) !== null;
+  }
+  #owned(): Session {
+    if (this.#session !== null) return this.#session;
+    const { partition } = this.#context;
+    throw new TransientError("this process does not own the partition now", { partition, status: this.#status });
   }
 
   /** Are all records before this offset applied, and all that they caused in the logs? */

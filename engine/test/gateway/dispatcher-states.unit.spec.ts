@@ -21,6 +21,9 @@ class FakeSource implements RunStateSource {
   runState(): Promise<RunState | null> {
     return Promise.resolve(this.found);
   }
+  isCurrent(): Promise<boolean> {
+    return Promise.resolve(this.found !== null);
+  }
   time(): { readonly processedOffset: number } {
     return { processedOffset: this.processedOffset };
   }

@@ -49,6 +49,8 @@ function step(s: Scenario, random: (below: number) => number): void {
   }
 }
 
+const sizes = [0, LIMITS.wholeRequestBytesMax, LIMITS.resultInlineBytesMax];
+
 function report(
   s: Scenario,
   request: Scenario["requests"][number],
@@ -62,8 +64,8 @@ function report(
   const error = { name: "Error", message: "x", stack: null };
   switch (random(6)) {
     case 0:
-      // On both sides of what is sent whole.
-      return s.report(request, [completed(id, "r".repeat(random(2) * LIMITS.wholeRequestBytesMax))], null, afterMs);
+      // On both sides of what is sent whole, and of what lies in the run's own row.
+      return s.report(request, [completed(id, "r".repeat(sizes[random(3)] as number))], null, afterMs);
     case 1:
       return s.report(request, [waitOp(trigger, id, name, "data.k", 5 * HOUR)], undefined, afterMs);
     case 2:
@@ -113,6 +115,10 @@ it("decides the same log in the same way as ever", () => {
   expect(new Set(golden).size).toBeGreaterThan(RECORDS / 2);
   const reasons = new Set(s.historyOf("runDispatched").map(({ reason }) => reason));
   expect([...reasons].sort()).toEqual(["declined", "leaseLost", "resume", "retry", "start"]);
+  const inRows = s.requests.flatMap(({ memo }) =>
+    memo.map(({ data }) => (data?.length ?? 0) > LIMITS.resultInlineBytesMax),
+  );
+  expect(new Set(inRows).size, "some results lie apart").toBe(2);
   expect(new Set(s.requests.map(({ event }) => event === null)).size, "some go whole, some in part").toBe(2);
   const at = now.findIndex((digest, i) => digest !== golden[i]);
   expect(at, `record ${at} of the script is decided otherwise: raise LOGIC_VERSION`).toBe(-1);

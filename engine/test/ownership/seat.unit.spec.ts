@@ -51,6 +51,9 @@ class FakeTask implements OwnedTask {
   runState(): Promise<null> {
     return Promise.resolve(null);
   }
+  isCurrent(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
 }
 
 class FakeHistory implements OwnedHistory {

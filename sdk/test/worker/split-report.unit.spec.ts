@@ -40,6 +40,12 @@ describe("a report", () => {
     );
   });
 
+  it("of eight results of the greatest size is eight, each of which a record holds", () => {
+    const ops = Array.from({ length: 8 }, (_, no) => completed(`s${no}`, LIMITS.stepResultBytesMax));
+    expect(splitReport(ops, SUSPENDED)).toHaveLength(8);
+    for (const bytes of sizes(ops, SUSPENDED)) expect(bytes).toBeLessThan(LIMITS.recordBytesMax);
+  });
+
   it("gives a large outcome a part of its own", () => {
     const returned: InvocationOutcome = { kind: "returned", data: new Uint8Array(LIMITS.stepResultBytesMax) };
     const ops = [completed("a", LIMITS.stepResultBytesMax)];
