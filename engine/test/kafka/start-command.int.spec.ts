@@ -97,6 +97,32 @@ it("says what is wrong with a broker's address: no such host, nobody there, some
   server.close();
 });
 
+it("on a full disk sends go on, readiness says what is wrong, and all is there once there is room", async () => {
+  // No file may grow beyond 300 KiB (600 KiB, as some shells count): the same error as on a full disk.
+  const full = new CliProcess(["start", "--config", await configFile({})], {}, "ulimit -f 600");
+  started.push(full);
+  const url = await full.url();
+  const send = async (to: string, ids: readonly string[]): Promise<void> => {
+    const body = JSON.stringify(ids.map((id) => ({ name: "a", id })));
+    const reply = await fetch(`${to}/e/dev`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    expect(reply.status).toBe(200);
+  };
+  const idsOf = (part: number) => Array.from({ length: 1_000 }, (_, i) => `${part}-${i}-${"y".repeat(200)}`);
+  for (let part = 0; part < 10; part += 1) await send(url, idsOf(part));
+  await eventually("it is not ready, and says why", async () => {
+    const reply = await fetch(`${url}/health/ready`);
+    const said = await reply.text();
+    return reply.status === 503 && said.includes("the disk is full (file too large): make room there");
+  });
+  await send(url, ["last"]);
+  full.child.kill("SIGTERM");
+  expect(await full.end()).toBe(EXIT.ok);
+  const again = await (await start()).url();
+  for (const id of [idsOf(0)[0], idsOf(9)[999], "last"]) {
+    expect((await fetch(`${again}/v1/events/${id}`)).status).toBe(200);
+  }
+});
+
 it("refuses a namespace of another partition count, and says what to do", async () => {
   const first = await start();
   await first.url();
