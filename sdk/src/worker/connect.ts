@@ -67,7 +67,8 @@ const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs
 
 /**
  * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway,
- * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log.
+ * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log. Where SIGTERM or
+ * SIGINT ends that wait, it resolves with a connection that is closed.
  * @throws ConnectError with the gateway's code when it refuses an app. DefinitionError for options that are not valid.
  * @example
  * ```ts
@@ -114,8 +115,9 @@ class Connection implements WorkerConnection {
     try {
       await Promise.all(this.#workers.map((worker) => worker.start()));
     } catch (error) {
+      const isBySignal = this.#closing !== null;
       await this.close();
-      throw error;
+      if (!isBySignal) throw error;
     }
     if (this.#closing === null) this.#state = "ACTIVE";
   }

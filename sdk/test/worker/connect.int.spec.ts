@@ -130,6 +130,16 @@ describe("connect", () => {
     ).toEqual(["other", "shop"]);
   });
 
+  it("ends the wait for a gateway on SIGTERM without an error", async () => {
+    await gateway.stop(); // Nobody answers there any more.
+    const before = process.listenerCount("SIGTERM");
+    const connecting = connected({ apps: [{ client: eddy, functions: [] }] });
+    process.emit("SIGTERM");
+    const connection = await connecting;
+    await connection.closed;
+    expect([connection.state, process.listenerCount("SIGTERM")]).toEqual(["CLOSED", before]);
+  });
+
   it("drains on SIGTERM, once, and leaves later signals alone", async () => {
     const before = process.listenerCount("SIGTERM");
     const connection = await connected({ apps: [{ client: eddy, functions: [] }] });
