@@ -8,7 +8,8 @@ const CLI = ["node", "engine/dist/cli/eddy.js"] as const;
 const READY_MS_MAX = 60_000;
 /** The engine's own limit for a drain is 30 s. */
 const DRAIN_MS_MAX = 35_000;
-const LOOK_UP_MS_MAX = 30_000;
+const LOOK_UP_MS_MAX = 60_000;
+const ANSWER_MS_MAX = 10_000;
 const PAUSE_MS = 100;
 const EVENT = "helm-test/asked";
 
@@ -108,21 +109,21 @@ export class EngineInImage {
 
   /** Each of these events has started one run. */
   async lostRuns(ids: readonly string[]): Promise<readonly string[]> {
-    const open = new Set(ids);
+    let open: readonly (readonly [id: string, reply: unknown])[] = ids.map((id) => [id, null]);
     const look = async (): Promise<boolean> => {
-      for (const id of [...open]) {
-        const reply = (await this.#get(`/v1/events/${id}/runs`)) as { data: readonly unknown[] } | null;
-        if (reply?.data.length === 1) open.delete(id);
-      }
-      return open.size === 0;
+      const found = await Promise.all(
+        open.map(async ([id]) => [id, await this.#get(`/v1/events/${id}/runs`)] as const),
+      );
+      open = found.filter(([, reply]) => (reply as { data: readonly unknown[] } | null)?.data.length !== 1);
+      return open.length === 0;
     };
     await until(LOOK_UP_MS_MAX, look);
-    return [...open].map((id) => `the event ${id} has no run`);
+    return open.map(([id, reply]) => `the event ${id} has not one run: ${JSON.stringify(reply)}`);
   }
 
   /** null: not now. */
   async #get(path: string): Promise<unknown> {
-    const reply = await fetch(this.#url + path, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
+    const reply = await fetch(this.#url + path, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).catch(() => null);
     return reply?.ok === true ? reply.json() : null;
   }
 }
