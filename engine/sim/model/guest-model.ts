@@ -53,7 +53,7 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
     if (expiresAtMs === undefined) hearAt(guest.listens, keyOf(listening, value), hearing);
     else added.push({ ...listening, value, expiresAtMs, given: givenOf(listening, event.body) });
   }
-  const late = sinceMs !== undefined ? added.filter((rule) => !hasRule(guest, rule)) : [];
+  const late = sinceMs !== undefined ? added.filter((rule) => !hasRule(guest, rule, model.nowMs)) : [];
   guest.rules.push(...added);
   model.guests.set(base, guest);
   announce(model, candidate, record);
@@ -62,10 +62,15 @@ export function welcome(model: PartitionModel, { candidate, declared, event, rec
 }
 
 /** Has it listened for that already? Then nothing of the past is news to it. */
-function hasRule({ rules }: Guest, { event, path, value, condition }: GuestRule): boolean {
+function hasRule({ rules }: Guest, { event, path, value, condition, expiresAtMs }: GuestRule, nowMs: number): boolean {
   return rules.some(
     (rule) =>
-      rule.event === event && rule.path === path && rule.value === value && rule.condition?.text === condition?.text,
+      rule.event === event &&
+      rule.path === path &&
+      rule.value === value &&
+      rule.condition?.text === condition?.text &&
+      // A shorter one that is over has left something unheard.
+      (rule.expiresAtMs >= expiresAtMs || rule.expiresAtMs >= nowMs),
   );
 }
 
@@ -149,7 +154,7 @@ export function onListen(model: PartitionModel, told: InboxRecordOf<"listen">): 
   for (const rule of rules) {
     const { listening, value, given } = read(rule);
     const added = { ...listening, value, given, expiresAtMs: rule.expiresAtMs ?? Infinity };
-    const isKnown = hasRule(guest, added);
+    const isKnown = hasRule(guest, added, model.nowMs);
     guest.rules.push(added);
     if (isKnown) continue;
     const hit = earlierHit(model, guest, added, given);

@@ -213,7 +213,10 @@ function planMoreOfGuest(plan: Plan, arrival: Arrival, { base, declared }: Pick<
     const { purpose, routeKey } = listen;
     const isOpen = guest.subscriptions.some((s) => s.purpose === purpose && s.routeKey === routeKey);
     if (purpose === "wait" && !isOpen) plan.pastAt(listen, beginningOf({ offset: -1, atMs: sinceMs }));
-    const isNew = listen.rules.some((rule) => !hasRule(guest, routeKey, rule));
+    // As if none of them ended: then no more counts as known than when their ends are worked out.
+    const isNew = listen.rules.some(
+      (rule) => !hasRule(guest, routeKey, { if: rule.if, expiresAtMs: null }, plan.moment.nowMs),
+    );
     if (purpose === "cancel" && isNew) plan.pastAt(listen, { offset: -1, atMs: sinceMs });
   }
 }
@@ -289,7 +292,7 @@ function planListen(plan: Plan, { base, startedAtMs, rules, wait }: InboxRecordO
     const { event, path, value } = rule;
     const routeKey = routeKeyOf(event, path, value);
     if (!isOpen("cancel", routeKey)) openings.set(routeKey, (openings.get(routeKey) ?? 0) + 1);
-    if (hasRule(guest, routeKey, rule)) continue;
+    if (hasRule(guest, routeKey, rule, plan.moment.nowMs)) continue;
     plan.pastAt({ event, path, value, routeKey }, { offset: -1, atMs: guest?.startedAtMs ?? startedAtMs });
   }
   if (wait !== null) {

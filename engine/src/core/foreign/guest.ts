@@ -57,7 +57,7 @@ export function hearTrigger(
       if (!wasListening) keepPast(draft, listen, beginningOf({ offset: -1, atMs: lateSinceMs }));
       continue;
     }
-    const added = rules.filter((rule) => !hasRule(before, listen.routeKey, rule));
+    const added = rules.filter((rule) => !hasRule(before, listen.routeKey, rule, nowMs));
     if (added.length === 0) continue;
     if (wasCancelled(draft, base, listen, { rules: added, startedAtMs: lateSinceMs })) return;
   }
@@ -148,7 +148,7 @@ export function onListen(draft: Draft, told: InboxRecordOf<"listen">): void {
 function addRule(draft: Draft, base: string, { event, path, value, ...rule }: ForeignRule): boolean {
   const routeKey = routeKeyOf(event, path, value);
   const { heardAt, startedAtMs } = draft.guest(base);
-  const isKnown = hasRule(draft.guest(base), routeKey, rule);
+  const isKnown = hasRule(draft.guest(base), routeKey, rule, draft.moment.nowMs);
   if (isListening(draft, base, "cancel", routeKey)) {
     const rules = new Map([[routeKey, [rule]]]);
     draft.emit({ kind: "GuestHeard", base, at: heardAt, rules, nowMs: draft.moment.nowMs });
@@ -163,10 +163,16 @@ function addRule(draft: Draft, base: string, { event, path, value, ...rule }: Fo
   return !wasCancelled(draft, base, { event, path, value, routeKey }, { rules: [rule], startedAtMs });
 }
 
-/** Has it listened for what this rule says? Then nothing of the past is news to it. */
-export function hasRule(guest: Row<"guest"> | null, routeKey: string, { if: condition }: Pick<Rule, "if">): boolean {
+/** Has it listened for what this rule says, up to now or to the rule's end? Then nothing of the past is news to it. */
+export function hasRule(
+  guest: Row<"guest"> | null,
+  routeKey: string,
+  { if: condition, expiresAtMs }: Pick<Rule, "if" | "expiresAtMs">,
+  nowMs: number,
+): boolean {
   const open = guest?.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey);
-  return open?.rules.some((rule) => rule.if === condition) === true;
+  const neededUntilMs = Math.min(expiresAtMs ?? Infinity, nowMs);
+  return open?.rules.some((rule) => rule.if === condition && (rule.expiresAtMs ?? Infinity) >= neededUntilMs) === true;
 }
 
 /** It has begun to listen late, for a run that began at `startedAtMs`: something in between may have ended it. */
