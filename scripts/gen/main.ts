@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { valuesSchema } from "../chart/values-schema.js";
+import { dashboardFiles } from "../monitoring/dashboards.js";
 import { cliPage } from "./cli-page.js";
 import { drift } from "./drift.js";
 import { errorIndex } from "./error-index.js";
@@ -22,6 +23,7 @@ const OUTPUTS: readonly Output[] = [
   { folder: "docs/operate", owns: (name) => name === "cli.md", generate: cliPage },
   { folder: "charts/eddy", owns: (name) => name === "values.schema.json", generate: valuesSchema },
   { folder: "docs/operate", owns: (name) => name === "metrics.md", generate: metricsPage },
+  { folder: "charts/eddy/files/dashboards", owns: () => true, generate: dashboardFiles },
 ];
 
 const root = join(import.meta.dirname, "../..");

@@ -2,6 +2,7 @@
  * Counters. Where it says "final", an increase comes with the checkpoint that makes it so: records that are applied again
  * after a takeover are not counted twice. The others tell what this process did, repeats included.
  */
+import { ERROR_CODES } from "@eddy/clients/errors";
 import type { MetricSpec } from "./spec.js";
 
 /** Kinds of inbox records, and what is none. */
@@ -34,7 +35,7 @@ export const COUNTERS = {
   },
   eddy_checkpoint_failures_total: {
     help: "Checkpoints whose outcome is not known or bad: the partition is taken over anew. FENCED: another has it.",
-    labels: { code: "open" },
+    labels: { code: [...(Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]), "OTHER"] },
   },
   eddy_checkpoints_total: { help: "Checkpoints of partitions that were committed." },
   eddy_dead_letters_total: { help: "Inbox records that could not be processed. Final." },
