@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
+import { engineProblems, type Manifest } from "./engine-takes.js";
 import { ROOT, type Outcome, type Tools } from "./tools.js";
 import { valuesSchema } from "./values-schema.js";
 
@@ -23,6 +24,7 @@ export function checksOf(tools: Tools): readonly Check[] {
   return [
     ...files.map((file) => lint(tools, file)),
     ...files.flatMap((file) => KUBERNETES.map((version) => validate(tools, file, version))),
+    ...files.map((file) => taken(tools, file)),
     { name: "files of dashboards and rules are in the chart", run: () => filesAreIn(tools) },
     { name: `${CHART}/README.md is what helm-docs writes`, run: () => readme(tools) },
     { name: `${CHART}/values.schema.json is what the engine's configuration gives`, run: schema },
@@ -55,10 +57,12 @@ function validate(tools: Tools, file: string, version: string): Check {
   return { name: `kubeconform, Kubernetes ${version}: ${file}`, run };
 }
 
-interface Manifest {
-  readonly kind: string;
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: { readonly groups?: readonly unknown[] };
+function taken(tools: Tools, file: string): Check {
+  const run = (): readonly string[] => {
+    const rendered = render(tools, file, KUBERNETES[0] ?? "");
+    return rendered.code === 0 ? engineProblems(manifests(rendered.stdout)) : problemsOf(rendered);
+  };
+  return { name: `the engine takes its configuration: ${file}`, run };
 }
 
 const manifests = (text: string): readonly Manifest[] =>
