@@ -6,8 +6,11 @@
 import { z } from "zod";
 import { KAFKA_CONFIG_FIELDS } from "../../engine/src/config/kafka-config.js";
 
-/** The chart makes these from `kafka`, `persistence`, `advertiseBy` and the container's port. */
-const MADE_BY_THE_CHART = ["brokers", "ssl", "sasl", "host", "port", "dataDir", "advertisedUrl"] as const;
+/** The chart makes these from `kafka`, `schemaRegistry`, `persistence`, `advertiseBy` and the container's port. */
+const MADE_BY_THE_CHART: readonly string[] = [
+  ...["brokers", "ssl", "sasl", "schemaRegistry"],
+  ...["host", "port", "dataDir", "advertisedUrl"],
+];
 
 type Json = Record<string, unknown>;
 
@@ -190,6 +193,12 @@ const values = z.strictObject({
     pullSecrets: kubernetesList,
   }),
   kafka,
+  schemaRegistry: z.strictObject({
+    url: z.string().regex(/^(https?:\/\/.+)?$/),
+    existingSecret: z.string(),
+    usernameKey: z.string().min(1),
+    passwordKey: z.string().min(1),
+  }),
   topics,
   ...engines,
   ...ways,
@@ -213,7 +222,7 @@ export function valuesSchema(): ReadonlyMap<string, string> {
 
 /** Of the engine: as people write it, and numbers as numbers, which environment variables cannot have. */
 function configSchema(): Json {
-  const given = Object.entries(KAFKA_CONFIG_FIELDS).filter(([key]) => !isMadeByTheChart(key));
+  const given = Object.entries(KAFKA_CONFIG_FIELDS).filter(([key]) => !MADE_BY_THE_CHART.includes(key));
   const properties = Object.fromEntries(
     given.map(([key, field]): [string, Json] => {
       const input = propertyOf(key, field, "input");
@@ -222,8 +231,6 @@ function configSchema(): Json {
   );
   return { type: "object", properties, additionalProperties: false };
 }
-
-const isMadeByTheChart = (key: string): boolean => (MADE_BY_THE_CHART as readonly string[]).includes(key);
 
 function propertyOf(key: string, field: z.ZodType, io: "input" | "output"): Json {
   const options = { io, target: "draft-7", unrepresentable: "any" } as const;
@@ -245,10 +252,15 @@ function firstOfFlag(property: Json): Json {
   return flag ?? property;
 }
 
-/** Helm checks values after it has merged the chart's own: nothing can be missing but what was set to null. */
+/**
+ * Helm checks values after it has merged the chart's own: nothing can be missing but what was set to null. Names of
+ * properties are text in any case.
+ */
 function withoutRequired(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutRequired);
   if (typeof schema !== "object" || schema === null) return schema;
-  const entries = Object.entries(schema).filter(([key, value]) => key !== "required" || !Array.isArray(value));
+  const isNoise = ([key, value]: [string, unknown]): boolean =>
+    key === "propertyNames" || (key === "required" && Array.isArray(value));
+  const entries = Object.entries(schema).filter((entry) => !isNoise(entry));
   return Object.fromEntries(entries.map(([key, value]) => [key, withoutRequired(value)]));
 }

@@ -13,6 +13,9 @@
 {{- $_ := set $config "ssl" (empty $ssl | ternary true $ssl) }}
 {{- end }}
 {{- end }}
+{{- with .Values.schemaRegistry.url }}
+{{- $_ := set $config "schemaRegistry" (dict "url" .) }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}
 
@@ -25,6 +28,18 @@
   valueFrom:
     secretKeyRef: { name: {{ .existingSecret }}, key: {{ .usernameKey }} }
 - name: EDDY_SASL_PASSWORD
+  valueFrom:
+    secretKeyRef: { name: {{ .existingSecret }}, key: {{ .passwordKey }} }
+{{- end }}
+{{- end }}
+
+{{/* Argument: `schemaRegistry` of the values. */}}
+{{- define "eddy.registryEnv" -}}
+{{- if and .url .existingSecret }}
+- name: EDDY_SCHEMA_REGISTRY_USERNAME
+  valueFrom:
+    secretKeyRef: { name: {{ .existingSecret }}, key: {{ .usernameKey }} }
+- name: EDDY_SCHEMA_REGISTRY_PASSWORD
   valueFrom:
     secretKeyRef: { name: {{ .existingSecret }}, key: {{ .passwordKey }} }
 {{- end }}
