@@ -79,6 +79,31 @@ async function emptyPanels(prometheus: Prometheus): Promise<readonly string[]> {
   }
 }
 
+/** What docs/operate/monitoring.md calls normal: told, not judged, for it is the machine's. */
+const USUAL: readonly (readonly [what: string, expr: string])[] = [
+  ["event to dispatch, p95, s", quantile("eddy_event_to_dispatch_seconds")],
+  ["result to dispatch, p95, s", quantile("eddy_result_to_dispatch_seconds")],
+  ["step duration, p95, s", quantile("eddy_step_seconds")],
+  ["timers late, p95, s", quantile("eddy_timer_lateness_seconds")],
+  ["checkpoint, p95, s", quantile("eddy_checkpoint_seconds")],
+  ["HTTP request, p95, s", quantile("eddy_http_request_seconds")],
+  ["lag, at most, s", "max(max_over_time(eddy_inbox_lag_seconds[1m]))"],
+  ["timers overdue, at most, s", "max(max_over_time(eddy_timers_overdue_seconds[1m]))"],
+  ["age of what no checkpoint has, at most, s", "max(max_over_time(eddy_checkpoint_age_seconds[1m]))"],
+  ["rows found in memory", 'sum(eddy_row_reads_total{from="memory"}) / sum(eddy_row_reads_total)'],
+];
+
+function quantile(histogram: string): string {
+  return `histogram_quantile(0.95, sum by (le) (${histogram}_bucket))`;
+}
+
+async function tellUsual(prometheus: Prometheus): Promise<void> {
+  for (const [what, expr] of USUAL) {
+    const [sample] = await prometheus.query(expr);
+    console.log(`${what}: ${sample?.value.toFixed(3) ?? "nothing"}`);
+  }
+}
+
 /** Rules that Prometheus cannot evaluate, or has not tried. */
 async function badRules(prometheus: Prometheus): Promise<readonly string[]> {
   const rules = await prometheus.rules();
@@ -106,7 +131,9 @@ async function check(): Promise<readonly string[]> {
     prometheus = await Prometheus.start(folder, new URL(engine.url).host, RULES);
     const load = await startLoad(engine);
     try {
-      return [...(await emptyPanels(prometheus)), ...(await badRules(prometheus)), ...(await lint(engine.url))];
+      const problems = await emptyPanels(prometheus);
+      await tellUsual(prometheus);
+      return [...problems, ...(await badRules(prometheus)), ...(await lint(engine.url))];
     } finally {
       await load.stop();
     }

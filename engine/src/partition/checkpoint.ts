@@ -114,7 +114,7 @@ export class Checkpointer {
         this.#frozen = NO_WORK;
         this.#frozenSinceMs = null;
         this.#running = null;
-        tally.tell(context.meter);
+        tally.tell(context);
       })
       .catch((error: unknown) => {
         this.#failure = asError(error);

@@ -1,28 +1,56 @@
 /** What the log shows of an input that broke an invariant: the input, its moment, and the rows that it would read. */
-import type { Core, Input, Moment, ReadRequest, Row, RowKey, RowView } from "../core/index.js";
+import {
+  runKey,
+  type Core,
+  type Input,
+  type Moment,
+  type ReadRequest,
+  type Row,
+  type RowKey,
+  type RowView,
+} from "../core/index.js";
 
 /** Byte strings are users' data: their length is shown. The record itself stays in the inbox, the rows in the store. */
 export function explain(core: Core, view: RowView, input: Input, moment: Moment): Record<string, unknown> {
-  return { partition: moment.partition, offset: moment.offset, moment, input: shown(input), rows: rowsOf() };
+  const rows = rowsOf();
+  const { partition, offset } = moment;
+  return { partition, offset, ...subjectOf(input, rows), moment, input: shown(input), rows: shownRows(rows) };
 
-  function rowsOf(): unknown {
+  function rowsOf(): WatchedView {
     const watching = new WatchedView(view);
     try {
       for (const request of core.readPlan(watching, input, moment)) watching.isLoaded(request);
     } catch (error) {
-      return { problem: error instanceof Error ? error.message : String(error), ...shownRows(watching) };
+      watching.problem = error instanceof Error ? error.message : String(error);
     }
-    return shownRows(watching);
+    return watching;
   }
 }
 
-function shownRows(view: WatchedView): object {
-  return Object.fromEntries([...view.rows].map(([key, row]) => [key, shown(row)]));
+/** Which run it is about, and of which function; where one is not known it is left out. */
+function subjectOf(input: Input, { rows }: WatchedView): { readonly runId?: string; readonly functionId?: string } {
+  const runId = runIdOf(input);
+  if (runId === undefined) return {};
+  const row = rows.get(runKey(runId)) as Row<"run"> | null | undefined;
+  return { runId, ...(row == null ? {} : { functionId: row.functionId }) };
+}
+
+function runIdOf(input: Input): string | undefined {
+  if (input.kind === "report") return input.report.runId;
+  if (input.kind === "timerDue") return "runId" in input.timer.target ? input.timer.target.runId : undefined;
+  return "runId" in input ? (input.runId ?? undefined) : undefined;
+}
+
+function shownRows({ rows, problem }: WatchedView): object {
+  const all = Object.fromEntries([...rows].map(([key, row]) => [key, shown(row)]));
+  return problem === null ? all : { problem, ...all };
 }
 
 /** Notes the rows that pass through it. */
 class WatchedView implements RowView {
   readonly rows = new Map<string, Row | null>();
+  /** Why not all were read. */
+  problem: string | null = null;
   constructor(private readonly view: RowView) {}
 
   get(key: RowKey): never {

@@ -281,7 +281,7 @@ export class Processor {
     const { core, topics, partition, logger } = context;
     try {
       const decision = core.decide(overlay, input, moment);
-      this.#tally.decided(input, decision, overlay, this.#ageMs);
+      this.#tally.decided(input, decision, overlay, { offset: moment.offset, ageMs: this.#ageMs });
       for (const change of decision.changes) core.evolve(overlay, change);
       for (const effect of decision.effects) {
         const cause = { offset: moment.offset, index: this.#index++ };

@@ -1,6 +1,6 @@
 /**
- * Counts for operators what is decided: runs, waits, steps, by function. Read off the decisions' effects, never inside
- * the core.
+ * Counts for operators what is decided: runs, waits, steps, by function; and names in the log, of each checkpoint the first
+ * few, the runs that failed and the leases that expired. Read off the decisions' effects, never inside the core.
  *
  * What is counted here reaches the meter with the checkpoint that makes it final, and is forgotten with one that fails:
  * a record that is applied again after a takeover was not counted before, so that the sum over all engines counts each
@@ -8,7 +8,7 @@
  * Memory: bounded by what a checkpoint may cover (`recordsMax`, `changedRowsMax`).
  */
 import type { HistoryEntry } from "@eddy/schemas";
-import type { Labels, Meter } from "@eddy/clients";
+import type { Labels, Logger, Meter } from "@eddy/clients";
 import { runKey, type Decision, type Input, type Row, type RowView } from "../core/index.js";
 
 /** A counter with its labels, but for the one that tells whose it is. Made once: adding builds no text. */
@@ -64,8 +64,26 @@ const STEPS = {
   failed: stepSlots("failed"),
 } as const;
 
+/** Lines of the log for each checkpoint: a function that always fails must not fill the disk. */
+export const LINES_MAX = 10;
+
+interface Line {
+  readonly message: string;
+  readonly fields: object;
+}
+
 /** Whose a figure is. */
 type Owner = "function" | "app" | "partition";
+
+interface At {
+  readonly offset: number;
+  readonly ageMs: number;
+}
+interface Told {
+  readonly meter: Meter;
+  readonly logger: Logger;
+  readonly partition: number;
+}
 
 export class Tally {
   readonly #counts: Readonly<Record<Owner, Map<string, Map<Slot, number>>>> = {
@@ -77,13 +95,15 @@ export class Tally {
   readonly #eventToDispatch = new Map<string, number[]>();
   readonly #resultToDispatch: number[] = [];
   readonly #timerLateness: number[] = [];
+  readonly #lines: Line[] = [];
+  #linesLeftOut = 0;
 
   /**
    * What was decided, before it is carried out.
    * @param rows as `decide` saw them.
-   * @param ageMs of the record, since it was appended.
+   * @param at offset of the record, and its age since it was appended, in ms.
    */
-  decided(input: Input, decision: Decision, rows: RowView, ageMs: number): void {
+  decided(input: Input, decision: Decision, rows: RowView, { offset, ageMs }: At): void {
     if (input.kind === "delivered" || input.kind === "heartbeat") {
       this.#add("app", input.app, WORKER_SIGNALS[input.kind]);
     }
@@ -95,6 +115,7 @@ export class Tally {
       if (effect.kind !== "RecordHistory") continue;
       const { entry } = effect;
       this.#entry(entry, rows);
+      this.#note(entry, offset);
       if (entry.kind !== "runDispatched") continue;
       if (input.kind === "event") pushTo(this.#eventToDispatch, entry.functionId, ageMs / 1_000);
       else if (input.kind === "report") this.#resultToDispatch.push(ageMs / 1_000);
@@ -110,7 +131,13 @@ export class Tally {
   }
 
   /** All that was counted, for good. */
-  tell(meter: Meter): void {
+  tell({ meter, logger, partition }: Told): void {
+    for (const { message, fields } of this.#lines) logger.info({ partition, ...fields }, message);
+    if (this.#linesLeftOut > 0) logger.info({ partition, runs: this.#linesLeftOut }, "more of the same, not named");
+    this.#count(meter);
+  }
+
+  #count(meter: Meter): void {
     for (const [owner, byName] of Object.entries(this.#counts)) {
       for (const [name, slots] of byName) {
         const whose = owner === "partition" ? {} : { [owner]: name };
@@ -158,6 +185,19 @@ export class Tally {
         return this.#of(functionId, RUNS_ENDED.cancelled);
       default: // Sleeps and withdrawn steps say nothing that is not seen otherwise.
     }
+  }
+
+  #note(entry: HistoryEntry, offset: number): void {
+    const isFailed = entry.kind === "runFailed";
+    if (!isFailed && (entry.kind !== "runDispatched" || entry.reason !== "leaseLost")) return;
+    if (this.#lines.length >= LINES_MAX) {
+      this.#linesLeftOut += 1;
+      return;
+    }
+    const { runId, functionId } = entry;
+    const fields = { offset, runId, functionId };
+    if (isFailed) this.#lines.push({ message: "a run failed", fields: { ...fields, error: entry.error.name } });
+    else this.#lines.push({ message: "a lease expired, its request goes out again", fields });
   }
 
   #step(functionId: string, outcome: keyof typeof STEPS, attempt: number): void {

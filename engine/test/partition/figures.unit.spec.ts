@@ -5,11 +5,11 @@ import type { Labels, Meter } from "../../../clients/src/ports/meter.js";
 import type { Core, Input, RowView } from "../../src/core/index.js";
 import { NO_HOLDINGS } from "../../src/partition/holdings.js";
 import { decodePosition, encodePosition, POSITION_KEY } from "../../src/partition/store-position.js";
-import { Tally } from "../../src/partition/tally.js";
+import { LINES_MAX, Tally } from "../../src/partition/tally.js";
 import { runOf } from "./builders.js";
 import { heldLog } from "./held-ports.js";
 import { toyCore } from "./toy-core.js";
-import { settle, T0, until, World } from "./world.js";
+import { Logged, settle, T0, until, World } from "./world.js";
 
 class Told implements Meter {
   readonly counts: Record<string, number> = {};
@@ -24,6 +24,7 @@ class Told implements Meter {
   gauge(): void {}
 }
 
+const to = (meter: Meter, logger = new Logged()) => ({ meter, logger, partition: 3 });
 const base = { runId: "000-r-0", functionId: "shop/cart", atMs: 0 };
 const step = { ...base, stepId: "s" };
 const error = { name: "E", message: "", stack: null };
@@ -32,8 +33,8 @@ const none = { changes: [], rejections: [] };
 const told = (entries: readonly HistoryEntry[], input: Input = TICK, rows = rowsOf(0)): Told => {
   const [tally, meter] = [new Tally(), new Told()];
   const effects = entries.map((entry) => ({ kind: "RecordHistory" as const, entry }));
-  tally.decided(input, { ...none, effects }, rows, 250);
-  tally.tell(meter);
+  tally.decided(input, { ...none, effects }, rows, { offset: 7, ageMs: 250 });
+  tally.tell(to(meter));
   return meter;
 };
 /** The run has failed attempts of step `s`. */
@@ -103,8 +104,8 @@ describe("a tally", () => {
   it("counts what workers have answered", () => {
     const [tally, meter] = [new Tally(), new Told()];
     const changes = [{ kind: "InvocationEnded" as const, runId: base.runId }];
-    tally.decided(TICK, { ...none, changes, effects: [] }, rowsOf(0), 0);
-    tally.tell(meter);
+    tally.decided(TICK, { ...none, changes, effects: [] }, rowsOf(0), { offset: 7, ageMs: 0 });
+    tally.tell(to(meter));
     expect(meter.counts).toEqual({ "eddy_invocations_ended_total app/f": 1 });
   });
 
@@ -117,8 +118,25 @@ describe("a tally", () => {
     const [tally, meter] = [new Tally(), new Told()];
     tally.timerFired(1_500);
     tally.timerFired(-3);
-    tally.tell(meter);
+    tally.tell(to(meter));
     expect(meter.seen).toEqual({ eddy_timer_lateness_seconds: [1.5, 0] });
+  });
+
+  it("names failed runs and expired leases in the log, the first few, without what users wrote", () => {
+    const [tally, logged] = [new Tally(), new Logged()];
+    const lost = { kind: "runDispatched" as const, ...base, invocation: 2, reason: "leaseLost" as const };
+    const failed = { kind: "runFailed" as const, ...base, error: { ...error, message: "secret" } };
+    const entries: HistoryEntry[] = [lost, ...Array.from({ length: LINES_MAX + 2 }, () => failed)];
+    const effects = entries.map((entry) => ({ kind: "RecordHistory" as const, entry }));
+    tally.decided(TICK, { ...none, effects }, rowsOf(0), { offset: 7, ageMs: 0 });
+    tally.tell(to(new Told(), logged));
+    const { runId, functionId } = base;
+    const where = { partition: 3, offset: 7, runId, functionId };
+    expect(logged.lines[0]).toMatchObject({ level: "info", fields: where });
+    expect(logged.lines[1]).toMatchObject({ message: "a run failed", fields: { ...where, error: "E" } });
+    expect(logged.lines).toHaveLength(LINES_MAX + 1);
+    expect(logged.lines.at(-1)?.fields).toEqual({ partition: 3, runs: 3 });
+    expect(JSON.stringify(logged.lines)).not.toContain("secret");
   });
 
   it("hears workers of every transport", () => {

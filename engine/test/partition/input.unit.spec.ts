@@ -175,6 +175,20 @@ describe("a broken invariant", () => {
     await (await world.stores.open("state-0")).close();
   });
 
+  it("names the run that it is about, and its function", async () => {
+    const world = await World.make();
+    const decide: typeof toyCore.decide = (view, input, moment) => {
+      if (input.kind === "timerDue") throw new Error("planned");
+      return toyCore.decide(view, input, moment);
+    };
+    const task = await world.started({ core: { ...toyCore, decide } });
+    await world.send(1, { do: "sleep", run: "a", ms: [10] });
+    await world.applied(task);
+    await world.send(20, { do: "nothing" });
+    await task.closed;
+    expect(world.logged.of("error")[0]?.fields).toMatchObject({ offset: 1, runId: "a", functionId: "app/f" });
+  });
+
   it("is also a read plan that does not end", async () => {
     const world = await World.make();
     const task = await world.started();
