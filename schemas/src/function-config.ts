@@ -118,6 +118,13 @@ export const learnedWait = z.strictObject({
 });
 export type LearnedWait = z.infer<typeof learnedWait>;
 
+/** A path that former registrations routed by. */
+export const retiredPath = listenedPath.extend({
+  /** Did anybody listen there? Else triggers were read at it, and what came before that was not passed on. */
+  isListened: z.boolean(),
+});
+export type RetiredPath = z.infer<typeof retiredPath>;
+
 /** A function as it was before a registration changed what starts it or what it listens to. */
 export const formerFunction = z.strictObject({
   fn: functionConfig,
@@ -144,7 +151,7 @@ export const registeredApp = z.strictObject({
    * What runs of former registrations may still listen to, and what partitions that still have those read of triggers:
    * senders go on to route by it. The newest first, bounded.
    */
-  retired: z.array(listenedPath),
+  retired: z.array(retiredPath),
   /** For partitions that are ahead of the one where an event starts its run. The newest first, bounded. */
   former: z.array(formerFunction),
 });

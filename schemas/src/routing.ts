@@ -5,7 +5,7 @@
  *   shard = (murmur2(canon(value)) & 0x7fffffff) % 4096, partition = shard % P, P <= 4096
  */
 import { equalityOf, hasMoreThanEquality } from "./condition.js";
-import type { FunctionConfig, ListenedPath, RegisteredApp } from "./function-config.js";
+import type { FunctionConfig, ListenedPath, RegisteredApp, RetiredPath } from "./function-config.js";
 import { digestOf, murmur2 } from "./hash.js";
 import { canonAt } from "./match-value.js";
 
@@ -161,10 +161,18 @@ export function namesEvent(trigger: string, eventName: string): boolean {
   return trigger.endsWith("*") ? eventName.startsWith(trigger.slice(0, -1)) : trigger === eventName;
 }
 
+/** Of one event name, or of all that a wildcard stands for. */
+interface Part {
+  readonly paths: Set<string>;
+  /** Those of them at which somebody listens. */
+  readonly listened: Set<string>;
+  readonly anchors: Set<string>;
+}
+
 /** Routes of all events that any function triggers on, waits for, or is cancelled by. */
 export class Routes {
   /** By event name, or beginning with a `*`. */
-  readonly #parts = new Map<string, { readonly paths: Set<string>; readonly anchors: Set<string> }>();
+  readonly #parts = new Map<string, Part>();
   readonly #wildcards: readonly string[];
   /** Of exact names: whoever sends makes the others up. */
   readonly #known = new Map<string, EventRoute>();
@@ -173,7 +181,10 @@ export class Routes {
     for (const app of apps) {
       const { functions, learned, retired } = app;
       for (const fn of functions) this.#addFunction(fn, app);
-      for (const { event, path } of [...learned, ...retired]) this.#part(event).paths.add(path);
+      for (const { event, path } of [...learned, ...retired.filter(({ isListened }) => isListened)]) {
+        this.#addListened(event, path);
+      }
+      for (const { event, path } of retired) this.#part(event).paths.add(path);
     }
     this.#wildcards = [...this.#parts.keys()].filter((name) => name.endsWith("*"));
   }
@@ -193,8 +204,18 @@ export class Routes {
   }
 
   /** Every (event name, path): what is in use first, then what former registrations have left, the newest first. */
-  get all(): readonly ListenedPath[] {
-    return [...this.#parts].flatMap(([event, { paths }]) => [...paths].map((path) => ({ event, path })));
+  get all(): readonly RetiredPath[] {
+    return [...this.#parts].flatMap(([event, { paths, listened }]) =>
+      [...paths].map((path) => ({ event, path, isListened: listened.has(path) })),
+    );
+  }
+
+  /**
+   * Does anybody listen to events of this name there, or did? A path may be routed without that: triggers are read at it;
+   * then what came before it was routed has not been passed on.
+   */
+  isListened({ event, path }: ListenedPath): boolean {
+    return this.#parts.get(event)?.listened.has(path) === true;
   }
 
   /** At most so many bytes (three a character) have the names of the paths of one event name. */
@@ -217,13 +238,19 @@ export class Routes {
       part.anchors.add(anchor);
       for (const of of [anchor, ...listens.map((listen) => listen.of), ...own]) part.paths.add(of);
     }
-    for (const { event, path } of listens) this.#part(event).paths.add(path);
+    for (const { event, path } of listens) this.#addListened(event, path);
   }
 
-  #part(event: string) {
+  #addListened(event: string, path: string): void {
+    const { paths, listened } = this.#part(event);
+    paths.add(path);
+    listened.add(path);
+  }
+
+  #part(event: string): Part {
     const known = this.#parts.get(event);
     if (known !== undefined) return known;
-    const part = { paths: new Set<string>(), anchors: new Set<string>() };
+    const part = { paths: new Set<string>(), listened: new Set<string>(), anchors: new Set<string>() };
     this.#parts.set(event, part);
     return part;
   }

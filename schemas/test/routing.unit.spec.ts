@@ -239,12 +239,21 @@ describe("routes", () => {
 
   it("hold what runs of former registrations may still listen to", () => {
     const retired = [
-      { event: "old/thing", path: "data.old" },
-      { event: "cart/purchased", path: "data.was" },
+      { event: "old/thing", path: "data.old", isListened: true },
+      { event: "cart/purchased", path: "data.was", isListened: false },
     ];
     const of = routes({ ...app(cart), retired });
     expect(of.of("old/thing")).toEqual({ paths: ["data.old"], anchors: [] });
     expect(of.of("cart/purchased")).toEqual({ paths: ["data.cart_id", "data.was"], anchors: [] });
+    expect(of.all).toEqual(expect.arrayContaining(retired));
+  });
+
+  it("tell what is listened to from where triggers are read", () => {
+    const of = routes(app(cart));
+    const added = { event: "cart/added", path: "data.cart_id" };
+    expect(of.of(added.event).paths).toContain(added.path);
+    expect(of.isListened({ event: "cart/purchased", path: "data.cart_id" })).toBe(true);
+    expect(of.isListened({ ...added, event: "nobody/knows" })).toBe(false);
   });
 
   it("do not depend on the order of apps and functions, nor on what was asked before", () => {

@@ -1,6 +1,6 @@
 /** The inbox read again, as the contract of `RowView.pastEvents` says: newest first, until a bound is met. */
 import { LIMITS, type InboxRecord } from "@eddy/schemas";
-import type { PastEvent, PastRange } from "../../src/core/index.js";
+import { eventIn, type PastEvent, type PastRange } from "../../src/core/index.js";
 
 export interface PastRecord {
   readonly offset: number;
@@ -19,10 +19,11 @@ export function pastEventsOf(inbox: readonly PastRecord[], range: PastRange): re
     if (offset >= toOffset) continue;
     if (names.length === 0 || appendTimeMs < fromRawMs || searched === LIMITS.pastRecordsMax) break;
     searched += 1;
-    if (record?.kind === "event" && names.includes(record.name)) {
+    const event = record === null ? null : eventIn(record);
+    if (event !== null && names.includes(event.name)) {
       bytes += raw.value?.length ?? 0;
       if (bytes > LIMITS.pastBytesMax) break;
-      found.push({ offset, rawMs: appendTimeMs, advancedSinceMs, record });
+      found.push({ offset, rawMs: appendTimeMs, advancedSinceMs, record: event });
     }
     if (record?.kind === "advance") advancedSinceMs += record.ms;
   }

@@ -118,13 +118,15 @@ export class Replay {
     core: Core,
     where: { readonly partition: number; readonly partitions: number },
     inbox: readonly PastRecord[],
+    /** Of the engine that made the partition. */
+    logic: number,
     onBoundary: (at: Boundary) => void,
   ) {
     this.rows = new PlainRows(inbox);
     this.#core = core;
     this.#where = where;
     this.#onBoundary = onBoundary;
-    this.rows.put(PARTITION_KEY, initialPartitionRow(core.logicVersion));
+    this.rows.put(PARTITION_KEY, initialPartitionRow(logic));
     this.rows.put(FUNCTIONS_KEY, initialFunctionsRow());
   }
 

@@ -36,7 +36,8 @@ export function judgeState(given: StateCase): Replay {
   const { partition, inbox } = evidence;
   const checkpoints = new Checkpoints(given);
   const where = { partition, partitions };
-  const replay: Replay = new Replay(given.core, where, inbox, (at) => checkpoints.compare(at, replay));
+  const logic = checkpoints.firstLogic ?? given.core.logicVersion;
+  const replay: Replay = new Replay(given.core, where, inbox, logic, (at) => checkpoints.compare(at, replay));
   for (const { offset, appendTimeMs, record } of inbox) replay.apply(offset, appendTimeMs, record);
   replay.end(journal.end(topics.inbox, partition));
   checkpoints.finish();
@@ -62,6 +63,11 @@ class Checkpoints {
     this.#commits = journal.commits(topics.changelog, evidence.partition);
     this.#records = journal.records(topics.changelog, evidence.partition);
     this.#load();
+  }
+
+  /** Of the first checkpoint: engines may have been replaced before any wrote one. */
+  get firstLogic(): number | null {
+    return this.#meta?.logic ?? null;
   }
 
   compare(at: Boundary, replay: Replay): void {

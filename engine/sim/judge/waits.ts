@@ -101,6 +101,8 @@ function isMissed(world: World, waited: Waited, event: LoggedEvent): boolean {
   if (!matches(listening, value, trigger.body, event)) return false;
   const partition = partitionOf(value, world.partitions);
   const copy = decidingCopy(event, partition);
+  // A repeat there from before the trigger: whatever the clocks say, it came before.
+  if ((event.arrivals.get(partition) ?? Infinity) < (trigger.arrivals.get(partition) ?? -1)) return false;
   if (copy === undefined || copy.atMs >= untilMs || !isAfterMark(world, waited, event, copy)) return false;
   const began = run.lines[waited.began];
   if (began === undefined) return false;

@@ -178,7 +178,7 @@ function freshKeys(
   const keys = keysOf(model, record, values, candidates);
   const fresh = new Set([...keys].filter((key) => !isKnown(model, key)));
   const { origin } = record;
-  const isLate = origin?.as === "repeat" && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom];
+  const isLate = origin !== null && model.nowMs - origin.atMs > ID_WINDOW_MS[record.idFrom];
   if (isLate || (origin === null && fresh.size < keys.size)) return new Set();
   if (fresh.size === 0) return fresh;
   // Where nobody goes by its id, that is as new as the rest.

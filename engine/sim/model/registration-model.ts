@@ -46,10 +46,10 @@ export function onLearn(model: PartitionModel, { app, wait, settleMs }: InboxRec
   if (former === undefined) return;
   const { functionId, event, path, of } = wait;
   const isKnown = former.learned.some((known) => same(known, wait));
-  const isRouted = model.routes.of(event).paths.includes(path);
-  if (isKnown && isRouted) return;
+  const isHeard = isListened(model, wait);
+  if (isKnown && isHeard) return;
   const learned = isKnown ? former.learned : [...former.learned, { functionId, event, path, of }];
-  number(model, { ...former, learned }, settleMs, isRouted ? [] : [{ event, path }]);
+  number(model, { ...former, learned }, settleMs, isHeard ? [] : [{ event, path }]);
 }
 
 function same(a: LearnedWait, b: LearnedWait): boolean {
@@ -83,9 +83,8 @@ function distinct(paths: readonly ListenedPath[]): ListenedPath[] {
   return [...new Map(paths.map((path) => [nameOf(path), path])).values()];
 }
 
-/** What runs of former registrations may still listen to. */
 /** Every path that senders went by and would not any more. */
-function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): ListenedPath[] {
+function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): RegisteredApp["retired"] {
   if (former === undefined) return [];
   const kept = new Set(new Routes([{ ...now, version: 1, digest: "" }]).all.map(nameOf));
   const gone = new Routes([former]).all.filter((path) => !kept.has(nameOf(path)));
@@ -112,9 +111,17 @@ export function anchorOf({ anchors }: Pick<RegisteredApp, "anchors">, fn: Functi
   return new Map(anchors).get(fn.id) ?? anchorPathOf(fn);
 }
 
-/** What somebody listens to and nobody was routed by. */
+/** What somebody listens to and nobody did. That triggers are read there brings nothing from before. */
 function newsOf(model: PartitionModel, config: Listens): ListenedPath[] {
-  return distinct(listened(config)).filter(({ event, path }) => !model.routes.of(event).paths.includes(path));
+  return distinct(listened(config)).filter((path) => !isListened(model, path));
+}
+
+function isListened(model: PartitionModel, wanted: ListenedPath): boolean {
+  return [...model.apps.values()].some((app) =>
+    [...listened(app), ...app.retired.filter((path) => path.isListened)].some(
+      (path) => nameOf(path) === nameOf(wanted),
+    ),
+  );
 }
 
 export function onRegistered(model: PartitionModel, record: InboxRecordOf<"registered">): void {
@@ -182,20 +189,30 @@ export function pastOf(model: PartitionModel, sinceMs: number): readonly Logged[
   return before.slice(before.findLastIndex(({ rawMs }) => rawMs < fromMs) + 1);
 }
 
+/** What comes along with a partition's word counts as a repeat does. */
+function broughtBy(record: Logged["record"]): EventRecord | null {
+  if (record?.kind === "event") return record;
+  if (record?.kind !== "announced" || record.event === null) return null;
+  const { atMs, isStale, ...fields } = record.event;
+  const { source } = record;
+  return { kind: "event", ...fields, origin: { as: "repeat", isStale, atMs, offset: source.offset, source } };
+}
+
 /** Events among them, but for repeated sends, as far as their ids are known: those were dropped when they came. */
 export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly ModelEvent[] {
   // As of now: what comes later may be the first by another value.
   const remembered = [...model.firstAt].filter(([key]) => (model.ids.get(key) ?? 0) > model.nowMs);
   const firsts = new Map(remembered.map(([key, { offset }]) => [key, offset]));
   const found: { readonly event: ModelEvent; readonly cameMs: number }[] = [];
-  for (const { offset, rawMs, atMs, record } of pastOf(model, sinceMs)) {
-    if (record?.kind !== "event") continue;
+  for (const { offset, rawMs, atMs, record: logged } of pastOf(model, sinceMs)) {
+    const record = broughtBy(logged);
+    if (record === null) continue;
     const { id, name, payload, values, origin, idFrom } = record;
     const ownMs = origin?.isStale === true ? origin.atMs : atMs;
     // What this partition offers itself is here already.
     if (origin?.as === "offer" && origin.source.partition === model.where.partition) continue;
     // Ids are known for a while only: what the home sent again after that was dropped as well.
-    if (origin?.as === "repeat" && atMs - origin.atMs > ID_WINDOW_MS[idFrom]) continue;
+    if (origin !== null && atMs - origin.atMs > ID_WINDOW_MS[idFrom]) continue;
     const body = parsedJson(payload);
     const all = origin?.as === "offer" ? values : valuesOf(model, record, body);
     const before = found.filter(
@@ -248,7 +265,7 @@ export function onSettled(model: PartitionModel, { version }: InboxRecordOf<"set
 
 /** May a wait at this path time out? Not while events of it may still be under way. */
 export function isSettled(model: PartitionModel, { event, path }: ListenedPath): boolean {
-  if (!model.routes.of(event).paths.includes(path)) return false;
+  if (!isListened(model, { event, path })) return false;
   return ![...model.settling.values()].some(({ routes }) =>
     routes.some((route) => route.event === event && route.path === path),
   );

@@ -8,6 +8,7 @@ export type { Change } from "./changes.js";
 export type { Decision } from "./decision.js";
 export type { Effect, Rejection } from "./effects.js";
 export type { Input, Moment } from "./inputs.js";
+export { eventIn } from "./foreign/host.js";
 export * from "./state/derive.js";
 export * from "./state/keys.js";
 export { refOf, withData } from "./state/results.js";
@@ -25,4 +26,4 @@ export interface Core {
   decide(view: RowView, input: Input, moment: Moment): Decision;
   evolve(rows: RowWriter, change: Change): void;
 }
-export const READ_ROUNDS_MAX = 6;
+export const READ_ROUNDS_MAX = 8;

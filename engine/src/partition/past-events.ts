@@ -12,7 +12,7 @@
  * rather than hold more than LIMITS.pastBytesMax of events; ranges share the events that they have in common.
  */
 import { BadRecordError, decodeInbox, LIMITS, offset, type InboxRecord, type Offset } from "@eddy/schemas";
-import type { PastEvent, PastRange } from "../core/index.js";
+import { eventIn, type PastEvent, type PastRange } from "../core/index.js";
 import { invariant, OffsetOutOfRangeError, TransientError } from "@eddy/clients/errors";
 import type { LogRecord } from "@eddy/clients";
 import { retrying, type RetryPolicy } from "./backoff.js";
@@ -155,10 +155,10 @@ class Window {
   add({ offset: at, appendTimeMs, value }: LogRecord, names: ReadonlySet<string>): void {
     const input = value === null ? null : decoded(value);
     const bytes = value?.length ?? 0;
-    const isWanted = input?.kind === "event" && names.has(input.name);
-    if (isWanted && this.#bytes + bytes > LIMITS.pastBytesMax) this.#giveBack(at);
-    if (isWanted) {
-      this.events.push({ index: this.size, offset: at, rawMs: appendTimeMs, bytes, record: input });
+    const event = input === null ? null : eventIn(input);
+    if (event !== null && names.has(event.name)) {
+      if (this.#bytes + bytes > LIMITS.pastBytesMax) this.#giveBack(at);
+      this.events.push({ index: this.size, offset: at, rawMs: appendTimeMs, bytes, record: event });
       this.#bytes += bytes;
     }
     this.#offsets.push(at);

@@ -62,7 +62,6 @@ const runIdOf = (of: string) => pick(`${of}0`, `${of}1`, `${of}5`, of, "");
 const source = fc.record({ partition: fc.nat(4), offset: fc.nat(60), index: fc.nat(3) });
 const error = { name: "Error", message: "no", stack: null };
 const configs = fc.subarray([...FUNCTIONS]);
-const listened = fc.record({ event: name, path });
 const learned = fc.record({ functionId: pick("cart", "any", "gone"), event: name, path, of: fc.option(path) });
 const body = fc.record({ k: key, u: key, n: pick(0, 1, 2) });
 
@@ -204,7 +203,7 @@ const app = fc
     functions: configs,
     anchors: fc.constant<[string, string][]>([]),
     learned: fc.array(learned, { maxLength: 2 }),
-    retired: fc.array(listened, { maxLength: 2 }),
+    retired: fc.array(fc.record({ event: name, path, isListened: fc.boolean() }), { maxLength: 2 }),
     former: fc.tuple(configs, fc.integer({ min: 1, max: 6 })).map(([fns, until]) => fns.map((fn) => ({ fn, until }))),
   })
   .map((config) => ({ app: APP, digest: "x", ...config }) as RegisteredApp);

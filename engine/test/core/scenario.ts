@@ -31,6 +31,7 @@ import {
   type StepRequest,
 } from "@eddy/schemas";
 import { core } from "../../src/core/core.js";
+import { eventIn } from "../../src/core/foreign/host.js";
 import { withData } from "../../src/core/state/results.js";
 import { initialFunctionsRow, initialPartitionRow } from "../../src/core/state/initial.js";
 import {
@@ -178,10 +179,11 @@ export class Scenario {
 
   #past({ names, fromRawMs, toOffset }: PastRange): readonly PastEvent[] {
     return this.log.flatMap(({ offset: at, rawMs, record }) => {
-      if (record.kind !== "event" || !names.includes(record.name) || rawMs < fromRawMs || at >= toOffset) return [];
+      const event = eventIn(record);
+      if (event === null || !names.includes(event.name) || rawMs < fromRawMs || at >= toOffset) return [];
       const later = this.log.filter((other) => other.offset > at && other.offset < toOffset);
       const advancedSinceMs = later.reduce((sum, { record: r }) => sum + (r.kind === "advance" ? r.ms : 0), 0);
-      return [{ offset: at, rawMs, advancedSinceMs, record }];
+      return [{ offset: at, rawMs, advancedSinceMs, record: event }];
     });
   }
 

@@ -196,7 +196,7 @@ describe("a broken invariant", () => {
     await world.applied(task);
     await world.send(1, { do: "chain", run: "d", depth: 9 });
     await task.closed;
-    expect(task.failure?.message).toContain("a read plan ends within 6 rounds");
+    expect(task.failure?.message).toContain("a read plan ends within 8 rounds");
   });
 
   it("is also a read that the plan did not name", async () => {

@@ -1,5 +1,5 @@
 /** What a run's own partition hears from the partitions where the run listens (ADR 0015). */
-import type { ForeignAnswer, InboxRecordOf } from "@eddy/schemas";
+import type { ForeignAnswer, InboxRecord, InboxRecordOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { onEvent } from "../match/event.js";
 import { resolveWait, settleByTime } from "../match/waits.js";
@@ -63,6 +63,12 @@ export function onAnnounced(draft: Draft, record: InboxRecordOf<"announced">): v
 }
 
 type Announced = InboxRecordOf<"announced">;
+
+/** The event that a record brings to its partition, if it brings one. */
+export function eventIn(record: InboxRecord): EventRecord | null {
+  if (record.kind === "event") return record;
+  return record.kind === "announced" && record.event !== null ? announcedEvent(record, record.event) : null;
+}
 
 /** The event that came along, as a repeat of its home's. */
 export function announcedEvent({ source }: Announced, event: NonNullable<Announced["event"]>): EventRecord {

@@ -86,9 +86,9 @@ function repeat(draft: Draft, record: EventRecord, { values }: EventPlan): void 
   }
 }
 
-/** Then its id may be forgotten here; its copy was in the log long ago. Offers come once. */
+/** Then its id may be forgotten here: nobody could tell whether it was here before. */
 function isTooOld(draft: Draft, { origin, idFrom }: EventRecord): boolean {
-  return origin?.as === "repeat" && draft.moment.nowMs - origin.atMs > ID_WINDOW_MS[idFrom];
+  return origin !== null && draft.moment.nowMs - origin.atMs > ID_WINDOW_MS[idFrom];
 }
 
 function cancelRuns(draft: Draft, event: Incoming, routeKey: string): void {

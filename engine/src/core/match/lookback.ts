@@ -177,7 +177,7 @@ export function idKeysOfPast(
  */
 function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
   const { origin, idFrom } = past.record;
-  if (origin?.as === "repeat" && cameAtMs(draft, past) - origin.atMs > ID_WINDOW_MS[idFrom]) return true;
+  if (origin !== null && cameAtMs(draft, past) - origin.atMs > ID_WINDOW_MS[idFrom]) return true;
   const [asked = null, ...others] = idKeysOfPast(past, key, draft.functions(), draft.moment).map((idKey) => {
     return rememberedPlace(draft, idKey)?.offset ?? null;
   });

@@ -84,9 +84,9 @@ export function routeOf(functions: Functions, eventName: string): EventRoute {
   return tableOf(functions).routes.of(eventName);
 }
 
-/** Do events of this name reach the partitions of their values at this path? */
-export function isRouted(functions: Functions, { event, path }: { event: string; path: string }): boolean {
-  return routeOf(functions, event).paths.includes(path);
+/** Do all events of this name, from before too, reach the partitions of their values at this path? */
+export function isListened(functions: Functions, { event, path }: { event: string; path: string }): boolean {
+  return tableOf(functions).routes.isListened({ event, path });
 }
 
 /** Waits that the function's runs made without having declared them. */

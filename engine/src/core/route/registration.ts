@@ -15,11 +15,12 @@ import {
   type InboxRecordOf,
   type LearnedWait,
   type ListenedPath,
+  type RetiredPath,
   type RegisteredApp,
 } from "@eddy/schemas";
 import { engineError, functionsOf, partitionRowOf, type Draft } from "../draft.js";
 import { utf8Bytes } from "../utf8.js";
-import { isRouted, listenedBy } from "./functions.js";
+import { isListened, listenedBy } from "./functions.js";
 import { offerPast } from "./offer.js";
 import type { Row, RowView } from "../state/view.js";
 
@@ -57,7 +58,7 @@ export function numberingOf(
     retired: [],
     former: [],
   };
-  const news = listenedBy(config).filter((listened) => !isRouted(known, listened));
+  const news = listenedBy(config).filter((listened) => !isListened(known, listened));
   const left = { retired: retiredBy(former, config), former: formerOf(former, config) };
   return { config: { ...config, ...left }, news, settleMs };
 }
@@ -104,8 +105,8 @@ export function learningOf(
   const app = known.apps.find((other) => other.app === name);
   if (app === undefined) return null; // Its runs came from somewhere: bogus.
   const isKnown = app.learned.some((other) => isSame(other, wait));
-  const routed = isRouted(known, wait);
-  if (isKnown && routed) return null;
+  const isHeard = isListened(known, wait);
+  if (isKnown && isHeard) return null;
   if (!isKnown && app.learned.length >= LIMITS.learnedWaitsPerAppMax) return "too many";
   const { functionId, event, path, of } = wait;
   const config = {
@@ -113,7 +114,7 @@ export function learningOf(
     version: partitionRowOf(rows).registrations + 1,
     learned: isKnown ? app.learned : [...app.learned, { functionId, event, path, of }],
   };
-  return { config, news: routed ? [] : [{ event, path }], settleMs };
+  return { config, news: isHeard ? [] : [{ event, path }], settleMs };
 }
 
 function isSame(a: LearnedWait, b: LearnedWait): boolean {
@@ -134,7 +135,7 @@ function number(draft: Draft, { config, news, settleMs }: Numbering): void {
  * What former registrations route by and the new one does not: runs of theirs go on to listen, and partitions that
  * still have those start runs by them.
  */
-function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): ListenedPath[] {
+function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): RetiredPath[] {
   const keyOf = ({ event, path }: ListenedPath): string => `${event}\n${path}`;
   const routed = new Set(new Routes([now]).all.map(keyOf));
   const before = former === undefined ? [] : new Routes([former]).all;

@@ -5,7 +5,7 @@
 import { LIMITS, PAST_MS_MAX, type InboxRecordOf } from "@eddy/schemas";
 import { functionsOf, partitionRowOf, type Draft } from "../draft.js";
 import type { Row, RowView } from "../state/view.js";
-import { isRouted } from "./functions.js";
+import { isListened } from "./functions.js";
 
 interface Due {
   readonly event: string;
@@ -16,7 +16,7 @@ interface Due {
 /** May a wait that is due time out, or may an event from before its deadline be under way? */
 export function isSettled(rows: Pick<RowView, "get">, { event, path, deadlineMs }: Due, nowMs: number): boolean {
   const functions = functionsOf(rows);
-  if (!isRouted(functions, { event, path })) {
+  if (!isListened(functions, { event, path })) {
     // It is being learned, or it is forgotten. Offers reach back no further than this, so none is waited for.
     return hasForgotten(functions) && nowMs >= deadlineMs + PAST_MS_MAX;
   }
