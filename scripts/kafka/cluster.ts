@@ -22,7 +22,7 @@ export interface KafkaCluster {
   /** Where it comes from, for people. */
   readonly origin: string;
   readonly brokers: readonly string[];
-  /** The same brokers, for clients that log in (SASL PLAIN) as one of `USERS`. Empty for a cluster that is not ours. */
+  /** The same brokers, for clients that log in (SASL PLAIN or OAUTHBEARER) as one of `USERS`. Empty for a cluster that is not ours. */
   readonly secureBrokers: readonly string[];
   /** Empty for a cluster that is not ours. */
   readonly nodes: readonly KafkaNode[];
@@ -117,14 +117,18 @@ export function commonProperties(nodes: number): Readonly<Record<string, string>
   };
 }
 
+const OAUTH_MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+
 /** Whoever comes through the plain listener may do everything, as without any of this. */
 function loginProperties(): Readonly<Record<string, string>> {
   const users = Object.entries(USERS).map(([user, password]) => `user_${user}="${password}"`);
   const login = `org.apache.kafka.common.security.plain.PlainLoginModule required ${users.join(" ")};`;
   const prefix = `listener.name.${SECURE_LISTENER.toLowerCase()}`;
   return {
-    [`${prefix}.sasl.enabled.mechanisms`]: "PLAIN",
+    [`${prefix}.sasl.enabled.mechanisms`]: "PLAIN,OAUTHBEARER",
     [`${prefix}.plain.sasl.jaas.config`]: login,
+    // Takes tokens that nobody signed: whoever `sub` says.
+    [`${prefix}.oauthbearer.sasl.jaas.config`]: `${OAUTH_MODULE} required unsecuredLoginStringClaim_sub="broker";`,
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS;User:eddy",
   };

@@ -20,6 +20,7 @@ import {
   OffsetOutOfRangeError,
   TransientError,
 } from "../errors/codes.js";
+import { TokenRefusedError, TokenUnavailableError } from "./oauth-token.js";
 import { WireError } from "./wire.js";
 
 export type Verdict = "retry" | "leader" | "coordinator" | "fenced" | "range" | "record" | "config" | "lost" | "bug";
@@ -133,7 +134,8 @@ interface Loose {
 /** What `error`, thrown by a request, means. Anything of ours that is thrown on purpose is a bug here. */
 export function verdictOf(error: unknown): Verdict {
   if (!(error instanceof Error)) return "bug";
-  if (error instanceof UnansweredError) return "leader";
+  if (error instanceof UnansweredError || error instanceof TokenUnavailableError) return "leader";
+  if (error instanceof TokenRefusedError) return "config";
   if (error instanceof WireError) return "bug";
   const { name, message, code, cause } = error as Loose;
   if (typeof code === "string" && TLS_REFUSALS.test(code)) return "config";

@@ -48,14 +48,32 @@ const tls = z.preprocess((given) => {
   return given === false || given === "false" ? undefined : given;
 }, certificates.optional());
 
-const sasl = z.strictObject({
-  mechanism: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(["plain", "scram-sha-256", "scram-sha-512"])),
-  username: z.string().min(1),
-  password: z.string().min(1),
-});
+const LOGIN_KEYS = ["username", "password"] as const;
+const OAUTH_KEYS = ["tokenEndpoint", "clientId", "clientSecret"] as const;
+
+const sasl = z
+  .strictObject({
+    mechanism: z
+      .string()
+      .toLowerCase()
+      .pipe(z.enum(["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"])),
+    username: z.string().min(1).optional(),
+    password: z.string().min(1).optional(),
+    /** With oauthbearer: where tokens are asked for, by the client credentials grant. Since 0.4. */
+    tokenEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+    clientId: z.string().min(1).optional(),
+    clientSecret: z.string().min(1).optional(),
+    scope: z.string().min(1).optional(),
+  })
+  .superRefine((given, context) => {
+    const isOAuth = given.mechanism === "oauthbearer";
+    const foreign = isOAuth ? LOGIN_KEYS : [...OAUTH_KEYS, "scope" as const];
+    const tell = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });
+    for (const key of isOAuth ? OAUTH_KEYS : LOGIN_KEYS) {
+      if (given[key] === undefined) tell(key, `is needed with ${given.mechanism}`);
+    }
+    for (const key of foreign) if (given[key] !== undefined) tell(key, `has no meaning with ${given.mechanism}`);
+  });
 
 /** Every key is also an environment variable: `sasl.password` is EDDY_SASL_PASSWORD. */
 const schema = z
@@ -90,7 +108,7 @@ const schema = z
     minInsyncReplicas: count(1, 32_767).default(2),
     /** true, or files of certificates: ca, cert, key. Since 0.2. */
     ssl: tls,
-    /** mechanism (plain, scram-sha-256, scram-sha-512), username, password. Since 0.2. */
+    /** mechanism; username and password, with oauthbearer tokenEndpoint, clientId, clientSecret, scope. Since 0.2. */
     sasl: sasl.optional(),
   })
   .refine(({ replicationFactor, minInsyncReplicas }) => !(minInsyncReplicas > replicationFactor), {
@@ -115,6 +133,10 @@ const NESTED_PATHS = [
   ["sasl", "mechanism"],
   ["sasl", "username"],
   ["sasl", "password"],
+  ["sasl", "tokenEndpoint"],
+  ["sasl", "clientId"],
+  ["sasl", "clientSecret"],
+  ["sasl", "scope"],
 ] as const;
 
 const PATHS: readonly (readonly string[])[] = [

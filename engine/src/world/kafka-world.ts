@@ -1,7 +1,7 @@
 /** The log and groups on Kafka, once a broker answers; stores on disk, whose folder belongs to this process alone. */
 import { join } from "node:path";
 import { DataDirError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
-import { KafkaLog, type KafkaLogOptions } from "@eddy/clients/kafka";
+import { KafkaLog, oauthTokens, type KafkaLogOptions } from "@eddy/clients/kafka";
 import { RocksDbStoreFactory } from "../adapters/rocksdb/index.js";
 import type { KafkaEngineConfig } from "../config/kafka-config.js";
 import type { Store } from "../ports/store.js";
@@ -68,10 +68,19 @@ function optionsOf(config: KafkaEngineConfig, { clock, logger }: WorldDeps): Kaf
     replicationFactor,
     minInsyncReplicas,
     ssl: ssl === undefined ? undefined : tlsOf(ssl),
-    sasl: sasl as KafkaLogOptions["sasl"],
+    sasl: sasl === undefined ? undefined : saslOf(sasl, clock),
     clock,
     logger,
   };
+}
+
+/** As kafkajs takes it. What a mechanism needs is there: the configuration was read. */
+function saslOf(sasl: NonNullable<KafkaEngineConfig["sasl"]>, clock: WorldDeps["clock"]): KafkaLogOptions["sasl"] {
+  const { mechanism, username = "", password = "" } = sasl;
+  if (mechanism !== "oauthbearer") return { mechanism, username, password } as KafkaLogOptions["sasl"];
+  const { tokenEndpoint = "", clientId = "", clientSecret = "", scope } = sasl;
+  const client = { tokenEndpoint, clientId, clientSecret, scope };
+  return { mechanism, oauthBearerProvider: oauthTokens(client, { fetch, clock }) };
 }
 
 function tlsOf({ ca, cert, key }: NonNullable<KafkaEngineConfig["ssl"]>): KafkaLogOptions["ssl"] {

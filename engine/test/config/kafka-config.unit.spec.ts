@@ -6,6 +6,7 @@ import { readKafkaConfig, type KafkaConfigSources } from "../../src/config/kafka
 import { ConfigError } from "../../../clients/src/errors/codes.js";
 import { advertisedUrlOf } from "../../src/world/advertised-url.js";
 
+const OAUTH = { mechanism: "oauthbearer", tokenEndpoint: "https://idp/token", clientId: "a", clientSecret: "b" };
 const BROKERS = { brokers: ["kafka:9092"] };
 
 describe("configuration of an engine on Kafka", () => {
@@ -127,6 +128,13 @@ sasl: { mechanism: SCRAM-SHA-512, username: eddy, password: from-file }
     ["an unknown key", { broker: "kafka:9092" }, false],
     ["an unknown key in sasl", { sasl: { mechanism: "plain", username: "a", password: "b", pass: "c" } }, false],
     ["an unknown mechanism", { sasl: { mechanism: "gssapi", username: "a", password: "b" } }, false],
+    ["a login without a password", { sasl: { mechanism: "plain", username: "a" } }, false],
+    ["a login with a token's key", { sasl: { mechanism: "plain", username: "a", password: "b", scope: "c" } }, false],
+    ["tokens", { sasl: { ...OAUTH, scope: "kafka" } }, true],
+    ["tokens without a scope", { sasl: OAUTH }, true],
+    ["tokens without a client", { sasl: { ...OAUTH, clientId: undefined } }, false],
+    ["tokens with a password", { sasl: { ...OAUTH, password: "b" } }, false],
+    ["tokens from nowhere", { sasl: { ...OAUTH, tokenEndpoint: "idp" } }, false],
     ["ssl that is no flag", { ssl: "yes" }, false],
   ])("%s", (_, options, isFine) => {
     if (isFine) expect(read({ options: { ...BROKERS, ...options } })).toMatchObject({});

@@ -1,4 +1,7 @@
 /** A broker that is away for a while, and one that refuses: what an engine says and does meanwhile. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { ConfigError } from "../../../clients/src/errors/codes.js";
 import { startKafka, USERS, type KafkaCluster } from "../../../scripts/kafka/cluster.js";
@@ -76,3 +79,36 @@ it("logs in, and names what is wrong with who may not", async () => {
     expect((error as Error).message).not.toContain(password);
   }
 });
+
+it("logs in with tokens, and names what is wrong with who gets none", async () => {
+  const idp = await tokenEndpoint("right");
+  try {
+    const as = (clientSecret: string) => ({
+      brokers: cluster.secureBrokers,
+      sasl: { mechanism: "oauthbearer", tokenEndpoint: idp.url, clientId: "eddy", clientSecret },
+    });
+    const { engine } = await engines.start(as("right"));
+    await send(engine, "a", {});
+    const { engine: refused } = await engines.open(as("a-wrong-one"));
+    const problem = await refused.started.catch((thrown: unknown) => thrown);
+    expect(problem).toBeInstanceOf(ConfigError);
+    expect((problem as Error).message).toMatch(/answered 401: check clientId, clientSecret and scope/);
+  } finally {
+    idp.close();
+  }
+});
+
+/** Gives tokens that nobody signed to who knows the secret: the test's broker takes them. */
+async function tokenEndpoint(secret: string): Promise<{ readonly url: string; close(): void }> {
+  const right = `Basic ${Buffer.from(`eddy:${secret}`).toString("base64")}`;
+  const part = (content: object): string => Buffer.from(JSON.stringify(content)).toString("base64url");
+  const server = createServer((request, response) => {
+    const exp = Math.floor(Date.now() / 1_000) + 600;
+    const token = `${part({ alg: "none" })}.${part({ sub: "eddy", iat: exp - 660, exp })}.`;
+    const isRight = request.headers.authorization === right;
+    const body = isRight ? { access_token: token, expires_in: 600 } : { error: "invalid_client" };
+    response.writeHead(isRight ? 200 : 401, { "content-type": "application/json" }).end(JSON.stringify(body));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`, close: () => void server.close() };
+}
