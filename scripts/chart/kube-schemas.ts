@@ -16,6 +16,7 @@ const KUBERNETES = ["v1.31.14", "v1.37.2"] as const;
 const KINDS: readonly string[] = [
   "io.k8s.api.core.v1.ConfigMap",
   "io.k8s.api.core.v1.Pod",
+  "io.k8s.api.core.v1.Secret",
   "io.k8s.api.core.v1.Service",
   "io.k8s.api.core.v1.ServiceAccount",
   "io.k8s.api.apps.v1.Deployment",

@@ -31,10 +31,12 @@ const probe = z.strictObject({
   successThreshold: count(1, 100),
 });
 const sasl = z.strictObject({
-  mechanism: z.enum(["", "plain", "scram-sha-256", "scram-sha-512"]),
+  mechanism: z.enum(["", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]),
   existingSecret: z.string(),
   usernameKey: z.string().min(1),
   passwordKey: z.string().min(1),
+  tokenEndpoint: z.string().regex(/^(https?:\/\/.+)?$/),
+  scope: z.string(),
 });
 const monitor = z.strictObject({
   enabled: z.boolean(),

@@ -12,6 +12,9 @@
 {{- if and $sasl.mechanism (not $sasl.existingSecret) }}
 {{- fail (printf "%s.existingSecret: name the secret that holds name and password" $where) }}
 {{- end }}
+{{- if and (eq $sasl.mechanism "oauthbearer") (not $sasl.tokenEndpoint) }}
+{{- fail (printf "%s.tokenEndpoint: say where tokens are asked for" $where) }}
+{{- end }}
 {{- end }}
 {{- with .kafka.tls }}
 {{- if and (or .certKey .keyKey) (not (and .certKey .keyKey)) }}

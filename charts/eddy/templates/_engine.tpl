@@ -22,14 +22,23 @@
 {{/* Argument: a `sasl` of the values. */}}
 {{- define "eddy.saslEnv" -}}
 {{- if .mechanism }}
+{{- $isOAuth := eq .mechanism "oauthbearer" }}
 - name: EDDY_SASL_MECHANISM
   value: {{ .mechanism }}
-- name: EDDY_SASL_USERNAME
+- name: {{ $isOAuth | ternary "EDDY_SASL_CLIENT_ID" "EDDY_SASL_USERNAME" }}
   valueFrom:
     secretKeyRef: { name: {{ .existingSecret }}, key: {{ .usernameKey }} }
-- name: EDDY_SASL_PASSWORD
+- name: {{ $isOAuth | ternary "EDDY_SASL_CLIENT_SECRET" "EDDY_SASL_PASSWORD" }}
   valueFrom:
     secretKeyRef: { name: {{ .existingSecret }}, key: {{ .passwordKey }} }
+{{- if $isOAuth }}
+- name: EDDY_SASL_TOKEN_ENDPOINT
+  value: {{ .tokenEndpoint }}
+{{- with .scope }}
+- name: EDDY_SASL_SCOPE
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
