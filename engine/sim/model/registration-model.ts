@@ -240,7 +240,7 @@ interface PastRecord {
 function wasNewAt({ model, firsts, record, values, offset }: PastRecord, path: string, value: string): boolean {
   const { partition, partitions } = model.where;
   const asked = firsts.get(path === ID_PATH ? record.id : pairOf(record, path, value));
-  if (asked !== undefined) return asked === offset;
+  if (asked !== undefined && asked <= offset) return asked === offset;
   const here = values.filter(([at, own]) => at !== ID_PATH && partitionOf(own, partitions) === partition);
   const keys = [record.id, ...here.map(([at, own]) => pairOf(record, at, own))];
   const known = keys.flatMap((key) => firsts.get(key) ?? []);

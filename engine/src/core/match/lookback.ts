@@ -181,8 +181,8 @@ function wasDropped(draft: Draft, past: PastEvent, key: LateKey): boolean {
   const [asked = null, ...others] = idKeysOfPast(past, key, draft.functions(), draft.moment).map((idKey) => {
     return rememberedPlace(draft, idKey)?.offset ?? null;
   });
-  // At this key it stands where it was first known.
-  if (asked !== null) return asked !== past.offset;
+  // At this key it stands where it was first known; later, if its id was forgotten and used again.
+  if (asked !== null && asked <= past.offset) return asked < past.offset;
   const isEarlier = others.some((first) => first !== null && first < past.offset);
   // Where it was not known by the key that it is asked for, it is as new as its other values were.
   return isEarlier && (origin === null || !others.includes(past.offset));
