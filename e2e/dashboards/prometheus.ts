@@ -31,6 +31,7 @@ export class Prometheus {
   private constructor(url: string, process: ChildProcess) {
     this.#url = url;
     this.#process = process;
+    onExit(process);
     process.stderr?.on("data", (data: Buffer) => (this.#said = (this.#said + data.toString()).slice(-4_000)));
   }
 
@@ -97,4 +98,9 @@ export class Prometheus {
       await pause(100);
     }
   }
+}
+
+/** It must not outlive this process. */
+function onExit(child: ChildProcess): void {
+  process.once("exit", () => child.kill("SIGKILL"));
 }
