@@ -6,10 +6,10 @@
 import { z } from "zod";
 import { KAFKA_CONFIG_FIELDS } from "../../engine/src/config/kafka-config.js";
 
-/** The chart makes these from `kafka`, `schemaRegistry`, `persistence`, `advertiseBy` and the container's port. */
+/** The chart makes these from `kafka`, `schemaRegistry`, `tokens`, `persistence`, `advertiseBy` and the container's port. */
 const MADE_BY_THE_CHART: readonly string[] = [
   ...["brokers", "ssl", "sasl", "schemaRegistry"],
-  ...["host", "port", "dataDir", "advertisedUrl"],
+  ...["host", "port", "dataDir", "advertisedUrl", "tokensFile", "peerTokenFile"],
 ];
 
 type Json = Record<string, unknown>;
@@ -201,6 +201,11 @@ const values = z.strictObject({
     usernameKey: z.string().min(1),
     passwordKey: z.string().min(1),
   }),
+  tokens: z.strictObject({
+    existingSecret: z.string(),
+    fileKey: z.string().min(1),
+    peerKey: z.string().min(1),
+  }),
   topics,
   ...engines,
   ...ways,
@@ -210,6 +215,7 @@ const values = z.strictObject({
     enabled: z.boolean(),
     app: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
     timeoutSeconds: seconds(1),
+    envFrom: kubernetesList,
     resources,
   }),
 });

@@ -16,6 +16,12 @@
 {{- with .Values.schemaRegistry.url }}
 {{- $_ := set $config "schemaRegistry" (dict "url" .) }}
 {{- end }}
+{{- with .Values.tokens }}
+{{- if .existingSecret }}
+{{- $_ := set $config "tokensFile" (printf "/etc/eddy/tokens/%s" .fileKey) }}
+{{- $_ := set $config "peerTokenFile" (printf "/etc/eddy/tokens/%s" .peerKey) }}
+{{- end }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}
 

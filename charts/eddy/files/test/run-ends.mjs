@@ -6,6 +6,10 @@ const PAUSE_MS = 250;
 const { EDDY_BASE_URL: baseUrl, EDDY_TEST_APP: app = "helm-test", EDDY_TEST_TIMEOUT_SECONDS: seconds } = process.env;
 const endAtMs = Date.now() + Number(seconds ?? 180) * 1_000;
 const nonce = randomUUID();
+// The SDK takes it from there, too.
+const { EDDY_TOKEN: token } = process.env;
+/** @type {Record<string, string>} */
+const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
 
 const eddy = new Eddy({ id: app, baseUrl });
 const echo = eddy.createFunction({ id: "echo", triggers: [{ event: `${app}/asked` }] }, async ({ event, step }) => {
@@ -21,7 +25,7 @@ console.log(`sent the event ${ids[0]}`);
 
 /** @returns {Promise<{ run_id: string, status: string, output?: unknown } | undefined>} */
 async function runOfEvent() {
-  const reply = await fetch(`${baseUrl}/v1/events/${ids[0]}/runs`).catch(() => null);
+  const reply = await fetch(`${baseUrl}/v1/events/${ids[0]}/runs`, { headers }).catch(() => null);
   if (reply === null || !reply.ok) return undefined; // Partitions may be moving.
   const body = /** @type {{ data: { run_id: string, status: string, output?: unknown }[] }} */ (await reply.json());
   return body.data[0];
