@@ -41,6 +41,8 @@ export class EngineInImage {
       EDDY_NAMESPACE: this.#namespace,
       EDDY_DEV: "true",
       EDDY_SENDER_SETTLE: "1s",
+      // Not beyond this machine, whose network it shares.
+      EDDY_HOST: "127.0.0.1",
       EDDY_PORT: String(this.#port),
       EDDY_BASE_URL: this.#url,
     };
