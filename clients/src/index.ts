@@ -5,6 +5,7 @@ export * from "./ports/groups.js";
 export * from "./ports/log.js";
 export * from "./ports/logger.js";
 export * from "./ports/meter.js";
+export * from "./ports/user-topics.js";
 export * from "./topics.js";
 export * from "./topic-rules.js";
 export * from "./sticky-assignment.js";

@@ -11,10 +11,14 @@ export interface Topics {
   readonly registry: string;
   readonly steps: (app: string) => string;
   readonly signals: (app: string) => string;
-  /** Consumer groups: engines share the inbox, the workers of an app its steps. */
+  /** Consumer groups: engines share the inbox and the topics of sources, the workers of an app its steps. */
   readonly engineGroup: string;
   readonly workerGroup: (app: string) => string;
+  readonly sourceGroup: (topic: string) => string;
 }
+
+/** Partitions of the dead letter topic. */
+export const DLQ_PARTITIONS = 4;
 
 export function topicsOf(namespace: string): Topics {
   const prefix = `eddy.${namespace}.`;
@@ -28,6 +32,7 @@ export function topicsOf(namespace: string): Topics {
     signals: (app) => `${prefix}signals.${app}`,
     engineGroup: `${prefix}engine`,
     workerGroup: (app) => `${prefix}workers.${app}`,
+    sourceGroup: (topic) => `${prefix}source.${topic}`,
   };
 }
 
@@ -37,7 +42,7 @@ export function coreTopicSpecs(topics: Topics, partitions: number): readonly Top
     { name: topics.inbox, partitions, policy: "delete", retentionMs: 3 * DAY_MS },
     { name: topics.changelog, partitions, policy: "compact", retentionMs: 7 * DAY_MS },
     { name: topics.history, partitions, policy: "delete", retentionMs: 7 * DAY_MS },
-    { name: topics.dlq, partitions: 4, policy: "delete", retentionMs: 30 * DAY_MS },
+    { name: topics.dlq, partitions: DLQ_PARTITIONS, policy: "delete", retentionMs: 30 * DAY_MS },
     { name: topics.registry, partitions: 1, policy: "compact", retentionMs: 7 * DAY_MS },
   ];
 }

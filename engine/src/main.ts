@@ -25,6 +25,7 @@ import {
   SystemClock,
   type Topics,
   topicsOf,
+  type UserTopics,
   VIEW_AGE_MS_MAX,
   WorkerGate,
 } from "@eddy/clients";
@@ -48,6 +49,7 @@ import { Ownership } from "./ownership/ownership.js";
 import { PartitionGauges } from "./ownership/partition-gauges.js";
 import { PartitionTask } from "./partition/index.js";
 import type { StoreFactory } from "./ports/store.js";
+import { Sources } from "./sources/sources.js";
 import { advertisedUrlOf } from "./world/advertised-url.js";
 import { agreeOnNamespace } from "./world/namespace-entry.js";
 import { type AnyConfig, isOnKafka, openWorld, type World } from "./world/open-world.js";
@@ -63,6 +65,8 @@ export interface EngineParts {
   readonly log: Log;
   /** Default, with a log that is given: groups of this engine alone. */
   readonly groups: Groups;
+  /** Of the log that is given; without it there are no sources. */
+  readonly userTopics: UserTopics;
   readonly stores: StoreFactory;
   readonly clock: Clock;
   /** `GET /metrics` shows what a PrometheusMeter has, and nothing of others. */
@@ -109,7 +113,7 @@ export function defaultLogger(level: AnyConfig["logLevel"]): Logger {
 }
 
 /** What most parts are made with. */
-interface Base extends Pick<World, "log" | "groups" | "stores"> {
+interface Base extends Pick<World, "log" | "groups" | "stores" | "userTopics"> {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -134,6 +138,7 @@ class RunningEngine implements Engine {
   #registry: RegistryView | null = null;
   #ownership: Ownership | null = null;
   #gauges: PartitionGauges | null = null;
+  #sources: Sources | null = null;
   #service: Service | null = null;
   #gate: WorkerGate | null = null;
   #closing: Promise<void> | null = null;
@@ -206,8 +211,9 @@ class RunningEngine implements Engine {
   }
 
   async #start(): Promise<void> {
-    const { log, groups, stores } = await this.#openWorld();
-    const base = { log, groups, stores, clock: this.#clock, logger: this.#logger, meter: this.#meter };
+    const world = await this.#openWorld();
+    const { log } = world;
+    const base = { ...world, clock: this.#clock, logger: this.#logger, meter: this.#meter };
     await this.#patience.untilDone(() => log.ensureTopics(coreTopicSpecs(this.#topics, this.#config.partitions)));
     const registry = await this.#startRegistry(base);
     const ownership = this.#makeOwnership(base);
@@ -246,9 +252,11 @@ class RunningEngine implements Engine {
     }
   }
 
-  async #openWorld(): Promise<Pick<World, "log" | "groups" | "stores">> {
-    const { log, stores, groups } = this.#parts;
-    if (log !== undefined && stores !== undefined) return { log, stores, groups: groups ?? new MemoryGroups(log) };
+  async #openWorld(): Promise<Omit<World, "close">> {
+    const { log, stores, groups, userTopics = null } = this.#parts;
+    if (log !== undefined && stores !== undefined) {
+      return { log, stores, groups: groups ?? new MemoryGroups(log), userTopics };
+    }
     const world = await openWorld(this.#config, {
       clock: this.#clock,
       logger: this.#logger,
@@ -319,12 +327,22 @@ class RunningEngine implements Engine {
     });
     const makeId = monotonicFactory();
     const sender = new EventSender({ ...base, lanes, registry, advanceMs: () => devClock.advanceMs, makeId });
+    this.#startSources(base, sender);
     this.#gate = new WorkerGate({ ...base, topics, lanes, registry, states });
     const lookup = new RoutedLookup({ owners: ownership, peers });
     const cancel = new RunCancel({ lanes, lookup, clock: this.#clock });
     const workersHere = () => (this.#gate?.apps ?? []).map(({ app, workers }) => ({ app, workers }));
     const functions = new FunctionList({ ...base, registry, owners: ownership, peers, workersHere });
     this.#service = { sender, lookup, cancel, functions, devClock, clocks };
+  }
+
+  #startSources({ userTopics, ...base }: Base, sender: EventSender): void {
+    if (userTopics === null || !isOnKafka(this.#config) || this.#config.sources.length === 0) return;
+    const { sources, schemaRegistry } = this.#config;
+    const all = new Sources({ ...base, sources, schemaRegistry, userTopics, sender, topics: this.#topics });
+    this.#sources = all;
+    this.#running.push({ name: "sources", end: () => all.close() });
+    all.start();
   }
 
   /** Gauges are taken when they are asked for. */
@@ -348,7 +366,7 @@ class RunningEngine implements Engine {
           meter.gauge("eddy_disk_free_bytes", usage.free);
           for (const [store, bytes] of Object.entries(usage.stores)) meter.gauge("eddy_store_bytes", bytes, { store });
         }
-        await this.#gauges?.tell(page);
+        await Promise.all([this.#gauges?.tell(page), this.#sources?.tell(page)]);
         return page.text();
       },
     };

@@ -53,6 +53,8 @@ export type HistoryEntry = z.infer<typeof historyEntry>;
 /** DLQ: what could not be processed. */
 export const deadLetter = z.strictObject({
   reason: z.string(),
+  /** Of a record of a user's topic that names one: its schema in the registry. */
+  schemaId: z.number().optional(),
   topic: z.string(),
   partition: z.number(),
   offset: z.number(),

@@ -99,8 +99,13 @@ const UNSEEN = [
   "eddy_inbox_appended_records_total",
   "eddy_past_reads_total",
   "eddy_past_records_total",
+  "eddy_source_records_total",
   "eddy_waits_opened_total",
   "eddy_partition_stopped",
   "eddy_runs_executing",
+  "eddy_source_lag_records",
+  "eddy_source_lag_seconds",
+  "eddy_source_partitions",
+  "eddy_source_up",
   "eddy_takeover_seconds",
 ];

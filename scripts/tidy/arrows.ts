@@ -74,6 +74,12 @@ export const ROOMS: readonly Room[] = [
     imports: ["schemas/", C, `${E}ports/`],
     types: [`${E}partition/`, `${E}history/`],
   },
+  {
+    at: `${E}sources/`,
+    imports: ["schemas/", C, `${E}ports/`, `${E}config/source-config.ts`],
+    packages: ["@kafkajs/confluent-schema-registry", "ajv", "lru-cache"],
+    node: ["node:module"],
+  },
   { at: `${E}world/`, imports: [C, "schemas/", `${E}ports/`, `${E}adapters/`], types: [`${E}config/`], node: true },
   { at: `${E}config/`, imports: [C, "schemas/"], packages: true, node: true },
   { at: `${E}cli/`, imports: [E, C, "schemas/"], packages: true, node: true },

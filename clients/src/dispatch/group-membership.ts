@@ -122,10 +122,10 @@ export class GroupMembership {
         if (signal.aborted) return null;
         const fields = { err, group: spec.group, pauseMs };
         if (err instanceof TransientError) {
-          logger.warn(fields, "the group of the app's workers cannot be joined yet, trying again");
+          logger.warn(fields, "the group cannot be joined yet, trying again");
         } else {
           this.#failure = err instanceof Error ? err : new Error(String(err));
-          logger.error(fields, "the group of the app's workers cannot be joined");
+          logger.error(fields, "the group cannot be joined");
           if (err instanceof ClosedError) return this.#giveUp();
         }
         await clock.sleep(pauseMs, signal);

@@ -25,6 +25,7 @@ import type {
 } from "../ports/log.js";
 import type { GroupListener, GroupMember, Groups, GroupSpec } from "../ports/groups.js";
 import type { Logger } from "../ports/logger.js";
+import type { UserTopics } from "../ports/user-topics.js";
 import { checkRecords, unknownPartition } from "../topic-rules.js";
 import { AppendLanes } from "./append-lanes.js";
 import { openTransactions } from "./changelog-transactions.js";
@@ -78,7 +79,7 @@ const LISTENER_HINT = "if brokers run there, check that ssl and sasl fit the lis
 const REPLICATION_FACTOR = 3;
 const MIN_INSYNC_REPLICAS = 2;
 
-export class KafkaLog implements Log, Groups {
+export class KafkaLog implements Log, Groups, UserTopics {
   readonly #client: KafkaClient;
   readonly #topics: TopicCatalog;
   readonly #lanes: AppendLanes;
@@ -129,6 +130,11 @@ export class KafkaLog implements Log, Groups {
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     this.#client.checkOpen();
     await this.#topics.ensure(specs);
+  }
+
+  async partitionsOf(topic: string): Promise<number | null> {
+    this.#client.checkOpen();
+    return (await this.#topics.ofUsers(topic))?.partitions ?? null;
   }
 
   async topicId(topic: string): Promise<string> {

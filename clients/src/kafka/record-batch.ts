@@ -8,10 +8,10 @@
  *
  * Decoded keys and values are copies: a slice would keep the whole response of a fetch in memory.
  */
-import { gunzipSync } from "node:zlib";
 import { offset } from "@eddy/schemas";
-import type { LogRecord, NewRecord } from "../ports/log.js";
+import type { LogRecord, NewRecord, RecordHeaders } from "../ports/log.js";
 import { crc32c } from "./crc32c.js";
+import { unpack } from "./unpack.js";
 import { WireError, WireReader, WireWriter, varintSize } from "./wire.js";
 
 /** Of a batch, before its records. */
@@ -27,9 +27,6 @@ const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 const LOG_APPEND_TIME = 0x08;
 const COMPRESSION_MASK = 0x07;
-const COMPRESSIONS = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
-/** Of an unpacked batch; above what a broker takes. */
-const UNPACKED_BYTES_MAX = 256 * 1_048_576;
 
 /** Who writes a batch: lets the broker drop what it has. */
 export interface BatchProducer {
@@ -165,22 +162,32 @@ function readRecords(batch: BatchHeader, from: number, into: LogRecord[]): void 
       const key = keyLength < 0 ? null : body.rawText(keyLength);
       const valueLength = body.varint();
       const value = valueLength < 0 ? null : copyOf(body.raw(valueLength));
-      into.push({
-        offset: offset(at),
-        key,
-        value,
-        appendTimeMs: byAppendTime ? batch.maxTimeMs : batch.baseTimeMs + timeDelta,
-      });
+      const appendTimeMs = byAppendTime ? batch.maxTimeMs : batch.baseTimeMs + timeDelta;
+      const headers = readHeaders(body);
+      into.push({ offset: offset(at), key, value, appendTimeMs, ...(headers === null ? {} : { headers }) });
     }
     body.skip(end - body.at);
   }
 }
 
-/** Of topics with append times nobody needs it; of others it fits 32 bits, as their batches are short-lived. */
+/** Of topics with append times nobody needs it. */
 function readDelta(body: WireReader, byAppendTime: boolean): number {
-  if (!byAppendTime) return body.varint();
+  if (!byAppendTime) return body.varlong();
   body.skipVarlong();
   return 0;
+}
+
+/** @returns null where there are none */
+function readHeaders(body: WireReader): RecordHeaders | null {
+  const count = body.varint();
+  if (count <= 0) return null;
+  const headers = new Map<string, Uint8Array | null>();
+  for (let i = 0; i < count; i += 1) {
+    const name = body.rawText(body.varint());
+    const length = body.varint();
+    headers.set(name, length < 0 ? null : copyOf(body.raw(length)));
+  }
+  return headers;
 }
 
 function copyOf(bytes: Buffer): Uint8Array {
@@ -191,13 +198,7 @@ function copyOf(bytes: Buffer): Uint8Array {
 
 function unpacked({ attributes, body }: BatchHeader): WireReader {
   const compression = attributes & COMPRESSION_MASK;
-  if (compression === 0) return body;
-  if (compression !== 1) {
-    throw new WireError(
-      `a record batch packed with ${COMPRESSIONS[compression] ?? compression}; gzip alone is understood`,
-    );
-  }
-  return new WireReader(gunzipSync(body.raw(body.left), { maxOutputLength: UNPACKED_BYTES_MAX }));
+  return compression === 0 ? body : new WireReader(unpack(compression, body.raw(body.left)));
 }
 
 /** Which batches belong to aborted transactions, batch by batch in offset order. */

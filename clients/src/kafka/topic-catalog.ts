@@ -67,6 +67,18 @@ export class TopicCatalog {
     });
   }
 
+  /**
+   * A topic of users, as it is now: its settings are theirs. It is read as a compacted one, whose offsets may have gaps.
+   * @returns null where there is none
+   */
+  async ofUsers(name: string): Promise<KnownTopic | null> {
+    const metadata = (await this.#metadata([name])).get(name);
+    if (metadata === undefined) return null;
+    const topic = { name, partitions: metadata.partitions.length, policy: "compact" } as const;
+    this.#known.set(name, topic);
+    return topic;
+  }
+
   /** As `Log.ensureTopics`. */
   async ensure(specs: readonly TopicSpec[]): Promise<void> {
     for (const spec of specs) checkSpec(spec);

@@ -215,6 +215,17 @@ export class WireReader {
     throw new WireError("a varint of more than five bytes");
   }
 
+  /** A varint of up to 64 bits, such as a difference of times. Exact below 2^53. */
+  varlong(): number {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.#buffer[this.#take(1)] ?? 0;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return Number((value >> 1n) ^ -(value & 1n));
+    }
+    throw new WireError("a varint of more than ten bytes");
+  }
+
   /** Passes over a varint of up to 64 bits. */
   skipVarlong(): void {
     for (let count = 0; count < 10; count += 1) if ((this.#buffer[this.#take(1)] ?? 0) < 0x80) return;

@@ -41,9 +41,13 @@ export interface NewRecord {
 
 export interface LogRecord extends NewRecord {
   readonly offset: Offset;
-  /** ms since 1970, by the log's clock. */
+  /** ms since 1970, by the log's clock. In topics that are not ours it may be what the producer says, -1: it says none. */
   readonly appendTimeMs: number;
+  /** By name; of several with one name the last. Absent where there are none: Eddy writes none. */
+  readonly headers?: RecordHeaders;
 }
+
+export type RecordHeaders = ReadonlyMap<string, Uint8Array | null>;
 
 export interface Appended {
   readonly baseOffset: Offset;

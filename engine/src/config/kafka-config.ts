@@ -8,6 +8,7 @@ import { SETTLE_MS } from "@eddy/schemas";
 import { commonFields, count, flag, partitionCount, settleDuration } from "./engine-config.js";
 import { fileSource } from "./config-file.js";
 import { environmentSource, optionsSource, readConfig } from "./read-config.js";
+import { REGISTRY_FORMATS, schemaRegistry, sources } from "./source-config.js";
 
 /** A namespace is a part of topic names: no dots, which part them. */
 const NAMESPACE = /^[A-Za-z0-9_-]{1,100}$/;
@@ -110,6 +111,18 @@ const schema = z
     ssl: tls,
     /** mechanism; username and password, with oauthbearer tokenEndpoint, clientId, clientSecret, scope. Since 0.2. */
     sasl: sasl.optional(),
+    /** Topics whose records become events. Since 0.4. */
+    sources,
+    /** Where schemas are, by Confluent's API: url, username, password. Since 0.4. */
+    schemaRegistry: schemaRegistry.optional(),
+  })
+  .superRefine((config, context) => {
+    if (config.schemaRegistry !== undefined) return;
+    for (const [i, { format }] of config.sources.entries()) {
+      if (!REGISTRY_FORMATS.includes(format)) continue;
+      const message = "needs schemaRegistry.url: its records name a schema of a registry";
+      context.addIssue({ code: "custom", path: ["sources", i, "format"], message });
+    }
   })
   .refine(({ replicationFactor, minInsyncReplicas }) => !(minInsyncReplicas > replicationFactor), {
     message: "is above replicationFactor: nothing would ever be acknowledged",
@@ -137,11 +150,14 @@ const NESTED_PATHS = [
   ["sasl", "clientId"],
   ["sasl", "clientSecret"],
   ["sasl", "scope"],
+  ["schemaRegistry", "url"],
+  ["schemaRegistry", "username"],
+  ["schemaRegistry", "password"],
 ] as const;
 
 const PATHS: readonly (readonly string[])[] = [
   ...Object.keys(schema.in.shape)
-    .filter((key) => key !== "sasl")
+    .filter((key) => key !== "sasl" && key !== "schemaRegistry")
     .map((key) => [key]),
   ...NESTED_PATHS,
 ];
@@ -161,5 +177,5 @@ export function readKafkaConfig({
 }: KafkaConfigSources): KafkaEngineConfig {
   const fromFile = file === undefined ? [] : [fileSource(file)];
   const sources = [...fromFile, environmentSource(environment, PATHS), optionsSource(options)];
-  return readConfig({ schema, sources, secret: ["sasl", "ssl"] });
+  return readConfig({ schema, sources, secret: ["sasl", "ssl", "schemaRegistry"] });
 }

@@ -32,7 +32,7 @@ export async function openKafkaWorld({ config, directory }: Place, deps: WorldDe
       await log.close();
       await lock.close();
     };
-    return { log, groups: log, stores, close };
+    return { log, groups: log, stores, userTopics: log, close };
   } catch (error) {
     await lock.close();
     throw error;

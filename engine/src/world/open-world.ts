@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { access, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Clock, Groups, Log, Logger } from "@eddy/clients";
+import type { Clock, Groups, Log, Logger, UserTopics } from "@eddy/clients";
 import { DataDirError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { EmbeddedLog } from "../adapters/embedded/index.js";
 import { MemoryGroups, MemoryLog, MemoryStoreFactory } from "../adapters/memory/index.js";
@@ -19,6 +19,8 @@ export interface World {
   readonly log: Log;
   readonly groups: Groups;
   readonly stores: StoreFactory;
+  /** null: there are no topics but Eddy's own. */
+  readonly userTopics: UserTopics | null;
   close(): Promise<void>;
 }
 
@@ -49,7 +51,7 @@ export async function openWorld(config: AnyConfig, deps: WorldDeps): Promise<Wor
 
 /** Nobody else takes part. */
 function local(log: Log, stores: StoreFactory): World {
-  return { log, groups: new MemoryGroups(log), stores, close: () => log.close() };
+  return { log, groups: new MemoryGroups(log), stores, userTopics: null, close: () => log.close() };
 }
 
 /**

@@ -46,6 +46,7 @@ describe("configuration of an engine on Kafka", () => {
       clientId: "eddy-engine",
       replicationFactor: 3,
       minInsyncReplicas: 2,
+      sources: [],
     });
     expect(read({ options: { ...BROKERS, dev: true } }).partitions).toBe(4);
     expect(Object.isFrozen(read({ options: BROKERS }))).toBe(true);

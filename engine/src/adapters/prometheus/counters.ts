@@ -102,6 +102,10 @@ export const COUNTERS = {
     labels: { function: "open", outcome: ["completed", "failed", "cancelled"] },
   },
   eddy_runs_started_total: { help: "Runs that were started. Final.", labels: { function: "open" } },
+  eddy_source_records_total: {
+    help: "Records of users' topics: taken, as events, dead letters or neither; deleted: gone before they were taken.",
+    labels: { source: "open", outcome: ["event", "dead_letter", "tombstone", "deleted"] },
+  },
   eddy_step_requests_delivered_total: {
     help: "Step requests handed to workers that are connected here.",
     labels: { app: "open" },

@@ -4,6 +4,7 @@ import type { MetricSpec } from "./spec.js";
 const PARTITION = { partition: "open" } as const;
 const FUNCTION = { function: "open" } as const;
 const APP = { app: "open" } as const;
+const SOURCE = { source: "open" } as const;
 const STATES = ["starting", "running", "failed"] as const;
 
 export const GAUGES = {
@@ -44,6 +45,19 @@ export const GAUGES = {
   eddy_runs_executing: { help: "Live runs that a worker has, or is to get next.", labels: FUNCTION },
   eddy_runs_open: { help: "Live runs.", labels: FUNCTION },
   eddy_sleeps_open: { help: "Sleeps that have not ended.", labels: FUNCTION },
+  eddy_source_lag_records: {
+    help: "Records of a user's topic that are not taken yet, of the partitions that this process reads.",
+    labels: SOURCE,
+  },
+  eddy_source_lag_seconds: {
+    help: "For how long the partition of those that is furthest behind has not been at its end; 0: all are taken.",
+    labels: SOURCE,
+  },
+  eddy_source_partitions: { help: "Partitions of a user's topic that this process reads.", labels: SOURCE },
+  eddy_source_up: {
+    help: "1 while nothing keeps this process from taking a source's records; 0: its log says what does.",
+    labels: SOURCE,
+  },
   eddy_steps_in_flight: { help: "Step requests that workers connected here have.", labels: APP },
   eddy_steps_waiting: {
     help: "Step requests that no worker's heartbeat has named yet: they wait for a worker, or went out just now.",

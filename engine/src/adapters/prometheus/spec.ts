@@ -4,6 +4,7 @@
 export const OPEN_LABELS = {
   app: { means: "app", max: 1_000 },
   function: { means: "function id, `app/function`", max: 1_000 },
+  source: { means: "topic that events are taken from", max: 100 },
   partition: { means: "partition of the inbox", max: 4_096 },
   route: { means: "route of the HTTP API as it is declared, `none`: no such route", max: 1_000 },
   method: { means: "HTTP method, `none`: no such route", max: 20 },
