@@ -30,18 +30,20 @@ import {
   WorkerGate,
 } from "@eddy/clients";
 import { ClosedError, invariant } from "@eddy/clients/errors";
+import { Access, WatchedFiles } from "./access/index.js";
 import { MemoryGroups } from "./adapters/memory/index.js";
 import { PrometheusMeter } from "./adapters/prometheus/index.js";
 import { DiskUsageWatch } from "./adapters/rocksdb/index.js";
 import { core as defaultCore } from "./core/core.js";
 import type { Core } from "./core/index.js";
 import { DevClock } from "./gateway/dev-clock.js";
+import { figuresPage } from "./gateway/figures-page.js";
 import { FunctionList } from "./gateway/function-list.js";
-import { Gateway } from "./gateway/gateway.js";
+import { makeGateway, type Gateway } from "./gateway/gateway.js";
 import type { Readiness, Service } from "./gateway/http-routes.js";
 import type { MetricsPage } from "./gateway/metrics-routes.js";
 import { partitionClocks } from "./gateway/partition-clocks.js";
-import { Peers } from "./gateway/peers.js";
+import { ANSWER_MS_MAX, Peers } from "./gateway/peers.js";
 import { RoutedLookup } from "./gateway/routed-lookup.js";
 import { RunCancel } from "./gateway/run-cancel.js";
 import { HistoryTailer } from "./history/history-tailer.js";
@@ -132,6 +134,9 @@ class RunningEngine implements Engine {
   readonly #topics: Topics;
   readonly #stopping = new AbortController();
   readonly #patience: Patience;
+  /** Tokens and certificates, as they are now. */
+  readonly #files: WatchedFiles;
+  readonly #access: Access;
   readonly #gateway: Gateway;
   /** What has been started, in order; ended in the reverse one. */
   readonly #running: { readonly name: string; readonly end: () => Promise<void> }[] = [];
@@ -156,15 +161,17 @@ class RunningEngine implements Engine {
     this.#topics = topicsOf(this.#namespace);
     const common = { clock: this.#clock, logger: this.#logger };
     this.#patience = new Patience({ ...common, signal: this.#stopping.signal });
-    this.#gateway = new Gateway({
-      ...common,
+    this.#files = new WatchedFiles(common);
+    this.#access = new Access(config, this.#files);
+    const gateway = {
+      ...{ ...common, access: this.#access, meter: this.#meter, metrics: this.#metricsPage(), limits: config },
       namespace: this.#namespace,
       service: () => this.#serviceNow(),
       gate: () => this.#gate,
       readiness: () => this.readiness(),
-      meter: this.#meter,
-      metrics: this.#metricsPage(),
-    });
+      isMetricsOpen: config.metricsAccess === "open",
+    };
+    this.#gateway = makeGateway(gateway, config.tls, this.#files);
   }
 
   async open(): Promise<void> {
@@ -174,6 +181,7 @@ class RunningEngine implements Engine {
       await this.close();
       throw error;
     }
+    this.#files.start();
     this.started = this.#run();
     this.started.catch(() => undefined); // whoever waits for it gets the error all the same
   }
@@ -237,6 +245,7 @@ class RunningEngine implements Engine {
     this.#ending = this.#ending.then(async () => {
       await this.#attempt("workers", async () => this.#gate?.close());
       await this.#attempt("gateway", () => this.#gateway.close());
+      await this.#attempt("files", () => this.#files.close());
       for (let part = this.#running.pop(); part !== undefined; part = this.#running.pop()) {
         await this.#attempt(part.name, part.end);
       }
@@ -316,7 +325,7 @@ class RunningEngine implements Engine {
     const topics = this.#topics;
     const lanes = new InboxLanes({ ...base, topic: topics.inbox, partitions });
     this.#running.push({ name: "inbox lanes", end: () => lanes.close() });
-    const peers = new Peers(this.#namespace);
+    const peers = new Peers(this.#namespace, ANSWER_MS_MAX, () => this.#access.peerToken);
     const clocks = partitionClocks({ owners: ownership, peers });
     const devClock = new DevClock({ ...base, topic: topics.inbox, clocks, dev: this.#dev });
     const states = ownedRunStates({
@@ -345,31 +354,17 @@ class RunningEngine implements Engine {
     all.start();
   }
 
-  /** Gauges are taken when they are asked for. */
   #metricsPage(): MetricsPage {
     const meter = this.#meter;
     const page = meter instanceof PrometheusMeter ? meter : new PrometheusMeter();
     const disk = this.#diskUsage();
-    return {
-      contentType: page.contentType,
-      text: async () => {
-        meter.gauge("eddy_ready", this.readiness().ready ? 1 : 0);
-        for (const { app, workers, inFlight, slots } of this.#gate?.apps ?? []) {
-          meter.gauge("eddy_workers_connected", workers, { app });
-          meter.gauge("eddy_steps_in_flight", inFlight, { app });
-          meter.gauge("eddy_worker_slots", slots.all, { app });
-          meter.gauge("eddy_worker_slots_free", slots.free, { app });
-        }
-        const usage = disk?.usage ?? null;
-        if (usage !== null) {
-          meter.gauge("eddy_disk_size_bytes", usage.size);
-          meter.gauge("eddy_disk_free_bytes", usage.free);
-          for (const [store, bytes] of Object.entries(usage.stores)) meter.gauge("eddy_store_bytes", bytes, { store });
-        }
-        await Promise.all([this.#gauges?.tell(page), this.#sources?.tell(page)]);
-        return page.text();
-      },
-    };
+    return figuresPage(page, {
+      meter,
+      isReady: () => this.readiness().ready,
+      apps: () => this.#gate?.apps ?? [],
+      disk: () => disk?.usage ?? null,
+      tellMore: (board) => Promise.all([this.#gauges?.tell(board), this.#sources?.tell(board)]),
+    });
   }
 
   /** null: there is no data directory. */

@@ -62,9 +62,10 @@ export const ROOMS: readonly Room[] = [
   },
   { at: `${E}adapters/`, imports: ["schemas/", C, `${E}ports/`], packages: true, node: true },
   { at: `${E}history/`, imports: ["schemas/", C, `${E}ports/`], packages: true, node: true },
+  { at: `${E}access/`, imports: ["schemas/", C], packages: ["yaml", "zod"], node: true },
   {
     at: `${E}gateway/`,
-    imports: ["schemas/", C, `${E}ports/`, `${E}history/`],
+    imports: ["schemas/", C, `${E}ports/`, `${E}history/`, `${E}access/`],
     types: [`${E}config/`],
     packages: true,
     node: true,

@@ -19,6 +19,7 @@ import type { InboxLanes } from "../send/inbox-lanes.js";
 import type { RunStates } from "./run-states.js";
 import { StepTimes } from "./step-times.js";
 import { StepsConsumer } from "./steps-consumer.js";
+import { BoundFrames, type Bounds } from "./bound-frames.js";
 import { CLOSE_CODES, type WorkerLink } from "./worker-link.js";
 import { WorkerPool } from "./worker-pool.js";
 import { WorkerSession } from "./worker-session.js";
@@ -103,6 +104,17 @@ export class StepDispatcher {
     );
     this.#pool.add(worker)?.link.close(CLOSE_CODES.replaced, "this worker connected again");
     return session;
+  }
+
+  /** In front of a session: frames about runs that are not the app's do not get through. */
+  bound(session: WorkerSession, { appOfRun }: Bounds): BoundFrames {
+    const { worker } = session;
+    const { slots, link } = worker;
+    return new BoundFrames({
+      ...{ app: this.#app, appOfRun, slots, link, logger: this.#deps.logger },
+      isKnown: (runId) => this.#pool.hasHandedOut(runId) || worker.inFlight.has(runId),
+      receive: (frame) => session.receive(frame),
+    });
   }
 
   get workers(): number {

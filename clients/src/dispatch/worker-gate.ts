@@ -9,6 +9,7 @@ import { decodeFrame, HEARTBEAT_MS, LEASE_MS, PROTOCOL_VERSION, workerFrame, typ
 import { ClosedError, ConfigError, EddyError } from "../errors/codes.js";
 import type { RegistryView } from "../registry/registry-view.js";
 import { registerApp, rejoinApp } from "./registration.js";
+import type { Bounds } from "./bound-frames.js";
 import { StepDispatcher, type DispatcherDeps } from "./step-dispatcher.js";
 import { CLOSE_CODES, type WorkerChannel, type WorkerLink } from "./worker-link.js";
 import type { WorkerSession } from "./worker-session.js";
@@ -44,20 +45,31 @@ export class WorkerGate {
     this.#deps = deps;
   }
 
-  /** A worker has connected. */
-  accept(link: WorkerLink): WorkerChannel {
+  /** A worker has connected. @param bounds which apps it may be of; null: any */
+  accept(link: WorkerLink, bounds: Bounds | null = null): WorkerChannel {
     if (this.#isClosed) link.close(CLOSE_CODES.goingAway, "the engine stops");
     this.#links.add(link);
     let state: "opened" | "joining" | "welcomed" | "closed" = "opened";
     let session: WorkerSession | null = null;
+    let frames: Pick<WorkerSession, "receive"> | null = null;
     const gone = new AbortController();
     const join = async (hello: Hello): Promise<void> => {
       state = "joining";
+      const { app } = hello.config;
+      if (bounds !== null && !bounds.apps.has(app)) {
+        this.#deps.logger.warn(
+          { app, workerId: hello.workerId },
+          "a worker is of an app that its token is not bound to",
+        );
+        this.#refuse(link, "FORBIDDEN", `the token is not bound to the app ${app}`);
+        return;
+      }
       const dispatcher = await this.#join(link, hello, gone.signal);
       if (dispatcher === null || state !== "joining") return;
       state = "welcomed";
       link.send({ kind: "welcome", leaseMs: LEASE_MS, heartbeatMs: HEARTBEAT_MS });
       session = dispatcher.attach(link, hello);
+      frames = bounds === null ? session : dispatcher.bound(session, bounds);
     };
     void this.#deps.clock.sleep(HELLO_MS_MAX, gone.signal).then(() => {
       if (state === "opened") close(link, "brokenFrame", `no hello within ${HELLO_MS_MAX} ms`);
@@ -67,7 +79,7 @@ export class WorkerGate {
         if (state === "closed") return;
         const frame = this.#read(link, data);
         if (frame === null) return;
-        if (session !== null) session.receive(frame);
+        if (frames !== null) frames.receive(frame);
         else if (state === "opened" && frame.kind === "hello") void join(frame);
         else if (frame.kind !== "heartbeat") close(link, "brokenFrame", `${frame.kind} before welcome`);
       },

@@ -167,6 +167,11 @@ export class WorkerPool {
     this.#lastWorker.set(runId, { workerId, hasFailed: true });
   }
 
+  /** Was the run handed out by this process, not too long ago? */
+  hasHandedOut(runId: string): boolean {
+    return this.#lastWorker.has(runId);
+  }
+
   /** Workers that may hold something of the run: those that have it out, and the one that had it last. */
   holdersOf(runId: string): readonly Worker[] {
     const last = this.#lastWorker.get(runId)?.workerId;

@@ -42,6 +42,10 @@ export class WorkerSession {
     this.#worker = worker;
   }
 
+  get worker(): Worker {
+    return this.#worker;
+  }
+
   receive(frame: WorkerFrame): void {
     switch (frame.kind) {
       case "hello":

@@ -17,6 +17,8 @@ export const REQUEST_CODES = {
   INVALID_BODY: { status: 400, summary: "A field of the body is missing or wrong." },
   INVALID_QUERY: { status: 400, summary: "A parameter of the query is unknown or wrong." },
   BAD_REQUEST: { status: 400, summary: "The request cannot be understood." },
+  UNAUTHENTICATED: { status: 401, summary: "A token is missing, or not known." },
+  FORBIDDEN: { status: 403, summary: "The token does not have the scope for this." },
   NOT_A_DEV_NAMESPACE: { status: 403, summary: "The clock moves only in a namespace made with dev: true." },
   NOT_FOUND: { status: 404, summary: "There is nothing at this path." },
   RUN_NOT_FOUND: { status: 404, summary: "No run has this id, or it is older than the retention." },
@@ -26,6 +28,7 @@ export const REQUEST_CODES = {
   EVENT_TOO_LARGE: { status: 413, summary: "An event is larger than allowed." },
   REQUEST_TOO_LARGE: { status: 413, summary: "The request is larger than allowed." },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: "The body must be application/json." },
+  TOO_MANY_REQUESTS: { status: 429, summary: "More requests of one token, or address, than are allowed in a second." },
   HEADERS_TOO_LARGE: { status: 431, summary: "Path and headers together are larger than allowed." },
   INTERNAL: { status: 500, summary: "A bug in Eddy; its log says more." },
   UNAVAILABLE: { status: 503, summary: "Not possible at this moment; try again." },
@@ -33,7 +36,7 @@ export const REQUEST_CODES = {
 
 export type RequestErrorCode = keyof typeof REQUEST_CODES;
 
-/** Seconds that a client should wait after a 503. */
+/** Seconds that a client should wait after a 429 or 503. */
 export const RETRY_AFTER_S = 1;
 
 /** What a client is told: `path` names the field at fault, as in `[3].data`; null where there is none. */

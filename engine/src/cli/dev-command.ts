@@ -4,6 +4,11 @@ import { CONFIG_DEFAULTS, LOG_LEVELS, readEngineConfig } from "../config/engine-
 import { EXIT_CODES_HELP } from "./exit-codes.js";
 import { devMessage } from "./start-message.js";
 
+const HELP = `
+Each option is also an environment variable: --data-dir is EDDY_DATA_DIR. Only there: EDDY_TLS_CERT and EDDY_TLS_KEY
+(files), EDDY_METRICS_ACCESS, EDDY_CONNECTIONS_MAX and other limits.
+`;
+
 export function addDevCommand(program: Command): void {
   const { host, port, dataDir, partitions, cacheMib, logLevel } = CONFIG_DEFAULTS;
   // No defaults here: what is not given may still come from the environment.
@@ -12,6 +17,7 @@ export function addDevCommand(program: Command): void {
     .description("run an engine in this process, without Kafka")
     .option("--host <address>", `address to listen on (default: ${host})`)
     .option("--port <number>", `port to listen on, 0 for any free one (default: ${port})`)
+    .option("--tokens-file <file>", "what tokens allow; needed to listen elsewhere than on loopback")
     .option("--data-dir <folder>", `folder of log and state (default: ${dataDir})`)
     .option("--in-memory", "keep everything in memory")
     .option("--fsync", "acknowledge only what survives a power loss")
@@ -19,10 +25,7 @@ export function addDevCommand(program: Command): void {
     .option("--sender-settle <duration>", "how long senders may go by former routes (default: 1s)")
     .option("--cache-mib <number>", `memory for rows used lately, in MiB (default: ${cacheMib})`)
     .addOption(new Option("--log-level <level>", `(default: ${logLevel})`).choices([...LOG_LEVELS]))
-    .addHelpText(
-      "after",
-      `\nEach option is also an environment variable: --data-dir is EDDY_DATA_DIR.\n${EXIT_CODES_HELP}`,
-    )
+    .addHelpText("after", HELP + EXIT_CODES_HELP)
     .action(async (options: Record<string, unknown>) => {
       // Not before it is needed: commands that only ask an engine load no engine.
       const { runEngine } = await import("./run-engine.js");

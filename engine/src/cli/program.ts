@@ -4,6 +4,7 @@ import tab from "@bomb.sh/tab/commander";
 import { Command, CommanderError } from "commander";
 import { addDevCommand } from "./dev-command.js";
 import { addStartCommand } from "./start-command.js";
+import { addTokenCommand } from "./token-command.js";
 import { addTopicsCommand } from "./topics-command.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import type { ClientDeps } from "./client/client-command.js";
@@ -38,6 +39,7 @@ export function makeProgram(deps: CommandLineDeps, end: (code: ExitCode) => void
   addDevCommand(program);
   addStartCommand(program);
   addTopicsCommand(program, deps);
+  addTokenCommand(program, deps);
   program.commandsGroup("Ask an engine:");
   addSendCommand(program, deps);
   addEventsCommand(program, deps);

@@ -8,7 +8,8 @@ import { kafkaMessage } from "./start-message.js";
 const HELP = `
 The configuration file is YAML, its keys are the options: --data-dir is dataDir. Each key is also an environment
 variable: dataDir is EDDY_DATA_DIR, sasl.password is EDDY_SASL_PASSWORD. Options win over the environment, that over the
-file. Only there: ssl (true, or files ca, cert and key), sasl (mechanism, username, password).
+file. Only there: ssl (true, or files ca, cert and key), sasl (mechanism, username, password), tls (files cert and key
+of the gateway), metricsAccess, and limits of connections and requests.
 `;
 
 export function addStartCommand(program: Command): void {
@@ -25,6 +26,8 @@ export function addStartCommand(program: Command): void {
     .option("--host <address>", "address to listen on (default: 0.0.0.0)")
     .option("--port <number>", "port to listen on, 0 for any free one (default: 8288)")
     .option("--advertised-url <url>", "where other engines reach this one (default: this machine's address)")
+    .option("--tokens-file <file>", "what tokens allow; needed to listen elsewhere than on loopback")
+    .option("--peer-token-file <file>", "the token by which this engine asks the others; with --tokens-file")
     .option("--data-dir <folder>", "folder of local state, of this process alone (default: .eddy)")
     .option("--cache-mib <number>", "memory for rows used lately, in MiB (default: 128)")
     .option("--client-id <name>", "shown in the brokers' logs and quotas (default: eddy-engine)")

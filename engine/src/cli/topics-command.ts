@@ -30,7 +30,7 @@ export function addTopicsCommand(program: Command, { terminal }: ClientDeps): vo
         import("../main.js"),
       ]);
       try {
-        const config = readKafkaConfig({ file });
+        const config = readKafkaConfig({ file, listens: false });
         const names = await makeTopics(config, apps, defaultLogger(config.logLevel));
         await terminal.write(names.map((name) => `${name}\n`).join(""));
       } catch (error) {

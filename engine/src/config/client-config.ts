@@ -4,6 +4,8 @@ export interface ClientEnvironment {
   readonly baseUrl: string | null;
   /** EDDY_EVENT_KEY; null: not given. */
   readonly eventKey: string | null;
+  /** EDDY_TOKEN; null: not given. */
+  readonly token: string | null;
   /** NO_COLOR is set, or the terminal says that it is a dumb one. */
   readonly plain: boolean;
 }
@@ -18,6 +20,7 @@ export function readClientEnvironment(
   return {
     baseUrl: present("EDDY_BASE_URL"),
     eventKey: present("EDDY_EVENT_KEY"),
+    token: present("EDDY_TOKEN"),
     plain: present("NO_COLOR") !== null || environment["TERM"] === "dumb",
   };
 }

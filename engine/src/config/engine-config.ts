@@ -1,6 +1,7 @@
 /** Configuration of `eddy dev`, and what it shares with `eddy start`. This room alone reads the environment. */
 import { z } from "zod";
 import { LIMITS, parseDuration } from "@eddy/schemas";
+import { ConfigError } from "@eddy/clients/errors";
 import { environmentSource, optionsSource, readConfig } from "./read-config.js";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -21,7 +22,37 @@ export const commonFields = {
   cacheMib: count(1, 65_536).default(128),
   /** Lines below this level are not written. Since 0.1. */
   logLevel: z.enum(LOG_LEVELS).default("info"),
+  /** What tokens allow, by their hashes: `eddy token create` makes a line. Read again when it changes. Since 0.4. */
+  tokensFile: z.string().min(1).optional(),
+  /** Files of the gateway's certificate and its key: cert, key. Read again when they change. Since 0.4. */
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  /** `open`: anybody may read the figures. `token`: with the scope read. Since 0.4. */
+  metricsAccess: z.enum(["open", "token"]).default("open"),
+  /** Connections to the gateway; above that new ones are dropped. Since 0.4. */
+  connectionsMax: count(1, 1_000_000).default(10_000),
+  /** From one address, which may be that of a proxy. Since 0.4. */
+  connectionsPerAddressMax: count(1, 1_000_000).default(2_000),
 };
+export const TLS_PATHS = [
+  ["tls", "cert"],
+  ["tls", "key"],
+] as const;
+/** Requests in a second of one token, or one address without, at one engine; 0: as many as come. Since 0.4. */
+export const requestsPerSecondMax = count(0, 1_000_000);
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+interface Exposure {
+  readonly host: string;
+  readonly tokensFile?: string | undefined;
+}
+
+/** Where no tokens are asked for everybody may do everything: that stays on this machine. @throws ConfigError */
+export function checkExposure({ host, tokensFile }: Exposure): void {
+  if (tokensFile !== undefined || LOOPBACK.test(host)) return;
+  const problem = `host: ${host} can be reached from elsewhere, and there is no tokensFile: all is open to anybody`;
+  const advice = "give a tokens file (`eddy token create` makes what belongs in it), or --host 127.0.0.1";
+  throw new ConfigError(`${problem}; ${advice}`, { problems: [problem] });
+}
 export const partitionCount = count(1, LIMITS.partitionsMax);
 
 /**
@@ -57,6 +88,7 @@ const schema = z
     partitions: partitionCount.default(4),
     /** As for an engine on Kafka, where it matters. Since 0.3. */
     senderSettle: settleDuration.default(1_000),
+    requestsPerSecondMax: requestsPerSecondMax.default(0),
   })
   .refine(({ inMemory, fsync }) => !(inMemory && fsync), {
     message: "has no meaning together with inMemory: choose one",
@@ -77,7 +109,9 @@ export function readEngineConfig(
   options: Readonly<Record<string, unknown>> = {},
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): EngineConfig {
-  const paths = CONFIG_KEYS.map((key) => [key]);
+  const paths = [...CONFIG_KEYS.filter((key) => key !== "tls").map((key) => [key]), ...TLS_PATHS];
   const sources = [environmentSource(environment, paths), optionsSource(options)];
-  return readConfig({ schema, sources, secret: [] });
+  const config = readConfig({ schema, sources, secret: [] });
+  checkExposure(config);
+  return config;
 }

@@ -5,7 +5,16 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { SETTLE_MS } from "@eddy/schemas";
-import { commonFields, count, flag, partitionCount, settleDuration } from "./engine-config.js";
+import {
+  checkExposure,
+  commonFields,
+  count,
+  flag,
+  partitionCount,
+  requestsPerSecondMax,
+  settleDuration,
+  TLS_PATHS,
+} from "./engine-config.js";
 import { fileSource } from "./config-file.js";
 import { environmentSource, optionsSource, readConfig } from "./read-config.js";
 import { REGISTRY_FORMATS, schemaRegistry, sources } from "./source-config.js";
@@ -101,6 +110,9 @@ const schema = z
       .url({ protocol: /^https?$/ })
       .transform((url) => url.replace(/\/+$/, ""))
       .optional(),
+    /** Holds the token by which this engine asks the others, one of the tokens file with the scope peer. Since 0.4. */
+    peerTokenFile: z.string().min(1).optional(),
+    requestsPerSecondMax: requestsPerSecondMax.default(5_000),
     /** Shown in the brokers' logs and quotas. Since 0.2. */
     clientId: z.string().min(1).default("eddy-engine"),
     /** Copies of each partition of topics that are made; existing ones with fewer are refused. Not with `dev`. Since 0.2. */
@@ -127,6 +139,11 @@ const schema = z
   .refine(({ replicationFactor, minInsyncReplicas }) => !(minInsyncReplicas > replicationFactor), {
     message: "is above replicationFactor: nothing would ever be acknowledged",
     path: ["minInsyncReplicas"],
+    when: () => true,
+  })
+  .refine(({ tokensFile, peerTokenFile }) => (tokensFile === undefined) === (peerTokenFile === undefined), {
+    message: "belongs to tokensFile, and that to it: engines ask each other by a token, too",
+    path: ["peerTokenFile"],
     when: () => true,
   })
   .transform((config) => ({
@@ -157,9 +174,10 @@ const NESTED_PATHS = [
 
 const PATHS: readonly (readonly string[])[] = [
   ...Object.keys(schema.in.shape)
-    .filter((key) => key !== "sasl" && key !== "schemaRegistry")
+    .filter((key) => key !== "sasl" && key !== "schemaRegistry" && key !== "tls")
     .map((key) => [key]),
   ...NESTED_PATHS,
+  ...TLS_PATHS,
 ];
 
 export interface KafkaConfigSources {
@@ -167,6 +185,8 @@ export interface KafkaConfigSources {
   readonly file?: string | undefined;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** false: for a command that listens nowhere. Default: true. */
+  readonly listens?: boolean;
 }
 
 /** @throws ConfigError that names every problem. */
@@ -174,8 +194,11 @@ export function readKafkaConfig({
   file,
   options = {},
   environment = process.env,
+  listens = true,
 }: KafkaConfigSources): KafkaEngineConfig {
   const fromFile = file === undefined ? [] : [fileSource(file)];
   const sources = [...fromFile, environmentSource(environment, PATHS), optionsSource(options)];
-  return readConfig({ schema, sources, secret: ["sasl", "ssl", "schemaRegistry"] });
+  const config = readConfig({ schema, sources, secret: ["sasl", "ssl", "schemaRegistry"] });
+  if (listens) checkExposure(config);
+  return config;
 }

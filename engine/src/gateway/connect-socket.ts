@@ -1,5 +1,5 @@
 /** `/v1/connect`: workers over WebSocket. Carries frames; what they mean is the worker gate's business. */
-import type { IncomingMessage, Server } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { encodeFrame, type GatewayFrame } from "@eddy/schemas";
 import { WebSocket, WebSocketServer, type RawData } from "ws";
@@ -7,11 +7,15 @@ import {
   type Clock,
   CLOSE_CODES,
   type Logger,
+  RequestError,
   RETRY_AFTER_S,
   type WorkerChannel,
   type WorkerGate,
   type WorkerLink,
 } from "@eddy/clients";
+import { bearerOf, type Access, type Grant } from "../access/index.js";
+import { addressOf, type Guard } from "./guard.js";
+import { requestErrorOf } from "./http-errors.js";
 
 export const CONNECT_PATH = "/v1/connect";
 
@@ -28,10 +32,13 @@ class SocketLink implements WorkerLink {
   isAlive = true;
   isCongested = false;
   channel: WorkerChannel | null = null;
+  /** Of the token that let it in. */
+  readonly grant: Grant;
   readonly #socket: WebSocket;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, grant: Grant) {
     this.#socket = socket;
+    this.grant = grant;
   }
 
   send(frame: GatewayFrame): void {
@@ -61,6 +68,10 @@ function clipped(reason: string): string {
 export interface ConnectSocketDeps {
   /** null until workers can be taken in: they are asked to come again. */
   readonly gate: () => WorkerGate | null;
+  readonly guard: Pick<Guard, "admit">;
+  readonly access: Pick<Access, "onChange" | "stillHolds">;
+  /** Of which app is the run? null: there is none. For workers whose tokens are bound to apps. */
+  readonly appOfRun: (runId: string) => Promise<string | null>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -76,11 +87,12 @@ export class ConnectSocket {
   constructor(deps: ConnectSocketDeps) {
     this.#deps = deps;
     this.#pinging = this.#pingLoop();
+    deps.access.onChange(() => this.#dropTheRevoked());
   }
 
   /** Takes the upgrades of an HTTP server. */
   install(server: Server): void {
-    server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
   /** Takes no more upgrades; drops connections that do not close by themselves in time. The gate closes them. */
@@ -96,20 +108,34 @@ export class ConnectSocket {
     this.#server.close();
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const path = (request.url ?? "").split("?", 1)[0];
-    if (path !== CONNECT_PATH || this.#closing.signal.aborted) return refuse(socket, "404 Not Found");
-    // Pages in a browser send it, workers do not: a web site must not be able to become a worker of this machine.
-    if (request.headers.origin !== undefined) return refuse(socket, "403 Forbidden");
-    const gate = this.#deps.gate();
-    if (gate === null) return refuse(socket, `503 Service Unavailable\r\nRetry-After: ${RETRY_AFTER_S}`);
     socket.on("error", (err) => this.#deps.logger.debug({ err }, "a connection failed during its upgrade"));
-    this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#connected(gate, upgraded));
+    try {
+      if (path !== CONNECT_PATH || this.#closing.signal.aborted) throw new RequestError("NOT_FOUND", "see GET /");
+      // Pages in a browser send it, workers do not: a web site must not be able to become a worker of this machine.
+      if (request.headers.origin !== undefined) throw new RequestError("FORBIDDEN", "workers are no web pages");
+      const tokens = [bearerOf(request.headers.authorization)];
+      const grant = await this.#deps.guard.admit({ scope: "work", tokens, address: addressOf(request.socket) });
+      const gate = this.#deps.gate();
+      if (gate === null) throw new RequestError("UNAVAILABLE", "workers cannot be taken in yet");
+      this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#connected(gate, upgraded, grant));
+    } catch (error) {
+      refuse(socket, requestErrorOf(error));
+    }
   }
 
-  #connected(gate: WorkerGate, socket: WebSocket): void {
-    const link = new SocketLink(socket);
-    const channel = gate.accept(link);
+  /** A token that was taken out of the file, or allows less now, holds no connection open. */
+  #dropTheRevoked(): void {
+    for (const link of this.#sockets.values()) {
+      if (!this.#deps.access.stillHolds(link.grant)) link.close(CLOSE_CODES.refused, "the token is no longer valid");
+    }
+  }
+
+  #connected(gate: WorkerGate, socket: WebSocket, grant: Grant): void {
+    const link = new SocketLink(socket, grant);
+    const { apps } = grant;
+    const channel = gate.accept(link, apps === null ? null : { apps, appOfRun: this.#deps.appOfRun });
     link.channel = channel;
     this.#sockets.set(socket, link);
     socket.on("pong", () => (link.isAlive = true));
@@ -144,7 +170,18 @@ function bytesOf(data: RawData): Uint8Array {
   return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
 }
 
-function refuse(socket: Duplex, status: string): void {
+function refuse(socket: Duplex, error: RequestError): void {
   socket.on("error", () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const body = JSON.stringify(error.toReply());
+  const head = [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}`,
+    ...(error.status === 503 || error.status === 429 ? [`Retry-After: ${RETRY_AFTER_S}`] : []),
+    ...(error.status === 401 ? ["WWW-Authenticate: Bearer"] : []),
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  // The peer may not close its side.
+  socket.once("finish", () => socket.destroy());
+  socket.end([...head, "", body].join("\r\n"));
 }

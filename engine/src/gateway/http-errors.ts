@@ -40,7 +40,8 @@ export function requestErrorOf(error: unknown): RequestError {
 }
 
 export function answerError(reply: FastifyReply, error: RequestError): FastifyReply {
-  if (error.status === 503) void reply.header("retry-after", String(RETRY_AFTER_S));
+  if (error.status === 503 || error.status === 429) void reply.header("retry-after", String(RETRY_AFTER_S));
+  if (error.status === 401) void reply.header("www-authenticate", "Bearer");
   return reply.code(error.status).send(error.toReply());
 }
 
@@ -83,4 +84,5 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   socket.end([status, ...head, "connection: close", "", body].join("\r\n"));
 }
 
-const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] ?? url;
+/** For logs and answers: event keys are secrets. */
+const pathOf = ({ url }: FastifyRequest): string => (url.split("?", 1)[0] ?? url).replace(/^\/e\/.*/, "/e/:key");

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { advanceClockBody, parseDuration, type ClockReply, type SendEventsReply } from "@eddy/schemas";
 import type { z } from "zod";
+import type { Guard } from "./guard.js";
 import type { DevClock } from "./dev-clock.js";
 import type { PartitionClocks } from "./partition-clocks.js";
 import { isForwarded, type Forwarding } from "./forwarded.js";
@@ -34,13 +35,17 @@ export interface HttpRoutesDeps extends Forwarding {
   readonly metrics: MetricsPage;
 }
 
+export interface GuardedRoutesDeps extends HttpRoutesDeps {
+  readonly guard: Pick<Guard, "install">;
+}
+
 const EVENT_KEY_CHARS_MAX = 256;
 /** How long the log may take to acknowledge the events of a request, in ms; then the answer is 503. */
 const SEND_MS_MAX = 10_000;
 
 const ABOUT = `This is Eddy: durable functions that wait for events.
 
-  POST   /e/dev                   send one event, or an array of them (application/json)
+  POST   /e/<key>                 send one event, or an array of them (application/json)
   GET    /v1/events/<id>          an event as it was received, and what it started
   GET    /v1/events/<id>/runs     the runs that an event started
   GET    /v1/runs                 runs, newest first: ?function= &status= &event= &from= &until= &limit= &cursor=
@@ -55,9 +60,12 @@ const ABOUT = `This is Eddy: durable functions that wait for events.
   GET    /metrics                 figures, for Prometheus
   GET    /openapi.json            all of this for machines, with every answer
   ws     /v1/connect              workers
+
+Where this engine asks for tokens: Authorization: Bearer <token>, or as the key of /e/<key>.
 `;
 
-export function installRoutes(server: FastifyInstance, deps: HttpRoutesDeps): void {
+export function installRoutes(server: FastifyInstance, deps: GuardedRoutesDeps): void {
+  deps.guard.install(server);
   installMetrics(server, deps);
   const document = JSON.stringify(openApiDocument());
   server.get("/openapi.json", (_, reply) => reply.type("application/json; charset=utf-8").send(document));

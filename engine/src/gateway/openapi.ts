@@ -6,6 +6,7 @@ import * as schemas from "@eddy/schemas";
 import { REQUEST_CODES, RETRY_AFTER_S, type RequestErrorCode } from "@eddy/clients";
 import { z } from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from "zod-openapi";
+import type { Scope } from "../access/index.js";
 import { GENERATED_IDS_HEADER } from "./read-events.js";
 
 /** Of the API, not of the engine: grows when something is added. */
@@ -20,6 +21,8 @@ const ALWAYS = [
 ] as const satisfies readonly RequestErrorCode[];
 /** And every route that needs the log. */
 const LOG = [...ALWAYS, "UNAVAILABLE"] as const satisfies readonly RequestErrorCode[];
+/** And every route that asks for a token, where the engine does. */
+const GUARDED = ["UNAUTHENTICATED", "FORBIDDEN", "TOO_MANY_REQUESTS"] as const satisfies readonly RequestErrorCode[];
 const BODY = [
   "INVALID_JSON",
   "EMPTY_REQUEST",
@@ -31,6 +34,8 @@ interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
+  /** What a token must allow, where the engine asks for tokens; null: open to everybody. */
+  readonly scope: Scope | null;
   readonly tag: "Events" | "Runs" | "Functions" | "Clock" | "Process";
   /** By status. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly schema: z.ZodType | "text" }>>;
@@ -54,6 +59,7 @@ const EVENT_ROUTES = {
   "/e/{key}": {
     post: {
       operationId: "sendEvents",
+      scope: "send",
       summary: "Send one event, or several",
       description: "Answers when the log has all of them. To send an event with the same `id` again has no effect.",
       tag: "Events",
@@ -80,6 +86,7 @@ const EVENT_ROUTES = {
   "/v1/events/{id}": {
     get: {
       operationId: "getEvent",
+      scope: "read",
       summary: "An event as it was received, and the runs it started",
       description: `Of several events with one id, the first that is still there. ${DONE_TEXT}`,
       tag: "Events",
@@ -91,6 +98,7 @@ const EVENT_ROUTES = {
   "/v1/events/{id}/runs": {
     get: {
       operationId: "listRunsOfEvent",
+      scope: "read",
       summary: "The runs that an event started, by their start",
       tag: "Events",
       path: EVENT_ID,
@@ -104,6 +112,7 @@ const RUN_ROUTES = {
   "/v1/runs": {
     get: {
       operationId: "listRuns",
+      scope: "read",
       summary: "Runs, the newest start first",
       description:
         "Go on with `next_cursor` until it is null: that neither repeats nor leaves out a run, whatever starts and " +
@@ -117,6 +126,7 @@ const RUN_ROUTES = {
   "/v1/runs/{id}": {
     get: {
       operationId: "getRun",
+      scope: "read",
       summary: "One run",
       description: DONE_TEXT,
       tag: "Runs",
@@ -126,6 +136,7 @@ const RUN_ROUTES = {
     },
     delete: {
       operationId: "cancelRun",
+      scope: "operate",
       summary: "Cancel a run",
       description: "To cancel a run that is Cancelled already has no effect, and is no error.",
       tag: "Runs",
@@ -141,6 +152,7 @@ const RUN_ROUTES = {
   "/v1/runs/{id}/timeline": {
     get: {
       operationId: "getTimeline",
+      scope: "read",
       summary: "What happened to a run, in order",
       tag: "Runs",
       path: RUN_ID,
@@ -154,6 +166,7 @@ const OTHER_ROUTES = {
   "/v1/functions": {
     get: {
       operationId: "listFunctions",
+      scope: "read",
       summary: "Registered functions",
       tag: "Functions",
       query: z.strictObject({}),
@@ -164,6 +177,7 @@ const OTHER_ROUTES = {
   "/dev/clock": {
     get: {
       operationId: "getClock",
+      scope: "read",
       summary: "The clock of a dev namespace",
       tag: "Clock",
       answers: ok("Stream time.", schemas.clockReply),
@@ -173,6 +187,7 @@ const OTHER_ROUTES = {
   "/dev/clock/advance": {
     post: {
       operationId: "advanceClock",
+      scope: "operate",
       summary: "Move the clock of a dev namespace",
       description: "Answers when every partition has applied it. Not to be repeated blindly: each advance counts.",
       tag: "Clock",
@@ -184,6 +199,7 @@ const OTHER_ROUTES = {
   "/health/live": {
     get: {
       operationId: "isLive",
+      scope: null,
       summary: "Does this process answer?",
       tag: "Process",
       answers: ok("It does.", z.strictObject({ status: z.literal("live") })),
@@ -193,6 +209,7 @@ const OTHER_ROUTES = {
   "/health/ready": {
     get: {
       operationId: "isReady",
+      scope: null,
       summary: "Does this process do its work?",
       tag: "Process",
       answers: {
@@ -205,7 +222,9 @@ const OTHER_ROUTES = {
   "/metrics": {
     get: {
       operationId: "getMetrics",
+      scope: "read",
       summary: "Figures of this process, for Prometheus",
+      description: "Open without a token, unless the engine is configured with `metricsAccess: token`.",
       tag: "Process",
       answers: ok("In the text format of Prometheus.", "text"),
       errors: ALWAYS,
@@ -214,6 +233,7 @@ const OTHER_ROUTES = {
   "/openapi.json": {
     get: {
       operationId: "getOpenApi",
+      scope: null,
       summary: "This document",
       tag: "Process",
       answers: ok("OpenAPI 3.1.", z.looseObject({ openapi: z.string() })),
@@ -223,6 +243,7 @@ const OTHER_ROUTES = {
   "/": {
     get: {
       operationId: "getAbout",
+      scope: null,
       summary: "The API in a few lines, for people",
       tag: "Process",
       answers: ok("Text.", "text"),
@@ -248,6 +269,24 @@ const COMPONENTS = {
   Error: schemas.errorReply,
 };
 
+const TOKEN = {
+  type: "http",
+  scheme: "bearer",
+  description:
+    "Of the engine's tokens file; `eddy token create` makes one. An engine that listens on loopback alone may ask " +
+    "for none. `POST /e/{key}` takes a token with the scope `send` as its key, too.",
+} as const;
+
+/** By `GET /v1/runs/:id`, as servers write it: what a token must allow; null: open. */
+export function routeScopes(): ReadonlyMap<string, Scope | null> {
+  const routes = Object.entries(ROUTES).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { scope }]): [string, Scope | null] => {
+      return [`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ":$1")}`, scope];
+    }),
+  );
+  return new Map(routes);
+}
+
 /** The same at each call. */
 export function openApiDocument(): object {
   const paths = Object.fromEntries(
@@ -269,18 +308,19 @@ export function openApiDocument(): object {
     servers: [{ url: "/" }],
     security: [],
     paths,
-    components: { schemas: COMPONENTS },
+    components: { schemas: COMPONENTS, securitySchemes: { token: TOKEN } },
   });
 }
 
-function operationOf({ tag, answers, errors, path, query, headers, body, ...said }: Operation) {
+function operationOf({ tag, scope, answers, errors, path, query, headers, body, ...said }: Operation) {
   const params = { ...(path && { path }), ...(query && { query }), ...(headers && { header: headers }) };
   const operation: ZodOpenApiOperationObject = {
     ...said,
     tags: [tag],
+    ...(scope !== null && { security: [{ token: [scope] }] }),
     requestParams: params,
     ...(body && { requestBody: { required: true, content: { "application/json": { schema: body } } } }),
-    responses: { ...errorsOf(errors), ...answersOf(answers) },
+    responses: { ...errorsOf(scope === null ? errors : [...errors, ...GUARDED]), ...answersOf(answers) },
   };
   return operation;
 }
@@ -313,7 +353,7 @@ function errorsOf(codes: readonly RequestErrorCode[]): ZodOpenApiResponsesObject
       String(status),
       {
         description: ofStatus.map((code) => `\`${code}\`: ${REQUEST_CODES[code].summary}`).join("\n\n"),
-        ...(status === 503 && { headers: RETRY_AFTER }),
+        ...((status === 503 || status === 429) && { headers: RETRY_AFTER }),
         content: { "application/json": { schema: schemas.errorReply } },
       },
     ]),

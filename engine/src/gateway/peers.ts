@@ -43,16 +43,19 @@ export const workersReply = z.strictObject({
 export type ConnectedWorkers = z.infer<typeof workersReply>["data"];
 
 /** How long another engine may take to answer, in ms. */
-const ANSWER_MS_MAX = 5_000;
+export const ANSWER_MS_MAX = 5_000;
 /** What is not there is no trouble. */
 const MISSING: ReadonlySet<string> = new Set(["RUN_NOT_FOUND", "EVENT_NOT_FOUND"]);
 
 export class Peers {
   readonly #namespace: string;
+  readonly #tokenNow: () => string | null;
   readonly #answerMsMax: number;
 
-  constructor(namespace: string, answerMsMax: number = ANSWER_MS_MAX) {
+  /** @param tokenNow asked for each question, for it may be rotated; null: there is none */
+  constructor(namespace: string, answerMsMax: number = ANSWER_MS_MAX, tokenNow: () => string | null = () => null) {
     this.#namespace = namespace;
+    this.#tokenNow = tokenNow;
     this.#answerMsMax = answerMsMax;
   }
 
@@ -114,9 +117,11 @@ export class Peers {
   ): Promise<T | null> {
     let status: number;
     let body: unknown;
+    const token = this.#tokenNow();
+    const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
     try {
       const reply = await fetch(address + path, {
-        headers: { ...headers, [FORWARDED_HEADER]: this.#namespace },
+        headers: { ...headers, ...authorization, [FORWARDED_HEADER]: this.#namespace },
         redirect: "error",
         signal: AbortSignal.timeout(this.#answerMsMax),
       });

@@ -46,7 +46,7 @@ export class RegistryDecoder {
         retry: { retries: 0 },
         middlewares: [() => ({ prepareRequest: async (next) => (await next()).enhance({ timeout: ASK_MS_MAX }) })],
       },
-      { [SchemaType.JSON]: { ajvInstance: oneByOne() } },
+      { [SchemaType.JSON]: { ajvInstance: oneByOne(), detailedErrorPaths: true } },
     );
   }
 
@@ -139,8 +139,15 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, plain(field)]));
 }
 
+/** Where a value does not fit a JSON Schema, the library says it of each fault; the first one is enough. */
 function reasonOf(cause: unknown): string {
-  const { message, paths } = cause as { readonly message?: string; readonly paths?: readonly (readonly string[])[] };
-  const where = paths?.[0]?.join("/") ?? "";
-  return `${message ?? String(cause)}${where === "" ? "" : ` at ${where}`}`;
+  const { message, paths } = cause as { readonly message?: string; readonly paths?: readonly Fault[] };
+  const [fault] = paths ?? [];
+  if (fault === undefined) return message ?? String(cause);
+  return `${fault.message} at ${fault.path.join("/") || "/"}`;
+}
+
+interface Fault {
+  readonly path: readonly string[];
+  readonly message: string;
 }

@@ -8,14 +8,16 @@ export interface Listening {
   readonly port: number;
   /** Said by the operator; wins. */
   readonly advertisedUrl?: string | undefined;
+  /** Present: over TLS. */
+  readonly tls?: object | undefined;
 }
 
 const EVERYWHERE: readonly string[] = ["0.0.0.0", "::"];
 
-export function advertisedUrlOf({ host, port, advertisedUrl }: Listening): string {
+export function advertisedUrlOf({ host, port, advertisedUrl, tls }: Listening): string {
   if (advertisedUrl !== undefined) return advertisedUrl;
   const address = EVERYWHERE.includes(host) ? machineAddress() : host;
-  return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  return `${tls === undefined ? "http" : "https"}://${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
 /** The first IPv4 address that others can reach; loopback on a machine without network. */

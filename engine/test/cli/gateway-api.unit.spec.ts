@@ -30,7 +30,14 @@ function gateway(...answers: readonly Answer[]) {
     const answer = answers[Math.min(asked.length, answers.length) - 1] as Answer;
     return new Promise((resolve) => resolve(answer()));
   };
-  const api = new GatewayApi({ url: "http://e", timeoutMs: 5_000, fetch, clock, onWait: (why) => waits.push(why) });
+  const api = new GatewayApi({
+    url: "http://e",
+    token: null,
+    timeoutMs: 5_000,
+    fetch,
+    clock,
+    onWait: (why) => waits.push(why),
+  });
   const ask = async (more?: Ask): Promise<unknown> => {
     let outcome: unknown = null;
     const done = api.ask("/v1/x", more).then(

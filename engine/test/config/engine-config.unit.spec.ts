@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONFIG_DEFAULTS, readEngineConfig } from "../../src/config/engine-config.js";
+import { readKafkaConfig } from "../../src/config/kafka-config.js";
 import { ConfigError } from "../../../clients/src/errors/codes.js";
 
 describe("engine configuration", () => {
@@ -14,6 +15,10 @@ describe("engine configuration", () => {
       senderSettle: 1_000,
       cacheMib: 128,
       logLevel: "info",
+      metricsAccess: "open",
+      connectionsMax: 10_000,
+      connectionsPerAddressMax: 2_000,
+      requestsPerSecondMax: 0,
     });
     expect(CONFIG_DEFAULTS).toEqual(readEngineConfig({}, {}));
   });
@@ -73,5 +78,43 @@ describe("engine configuration", () => {
     const crossed = (): unknown => readEngineConfig({ port: "x", fsync: true, inMemory: true }, {});
     expect(crossed).toThrow(/fsync: has no meaning/);
     expect(crossed).toThrow(/port: /);
+  });
+
+  it.each<[string, string | undefined, boolean]>([
+    ["127.0.0.1", undefined, true],
+    ["127.8.9.1", undefined, true],
+    ["::1", undefined, true],
+    ["localhost", undefined, true],
+    ["0.0.0.0", undefined, false],
+    ["::", undefined, false],
+    ["10.0.0.7", undefined, false],
+    ["127.0.0.1.example.org", undefined, false],
+    ["0.0.0.0", "tokens.yaml", true],
+  ])("listens on %s with the tokens file %s: %s", (host, tokensFile, isFine) => {
+    for (const read of [
+      () => readEngineConfig({ host, tokensFile }, {}),
+      () =>
+        readKafkaConfig({
+          options: { brokers: ["k:1"], host, tokensFile, peerTokenFile: tokensFile },
+          environment: {},
+        }),
+    ]) {
+      if (isFine) expect(read().host).toBe(host);
+      else expect(read).toThrow(/can be reached from elsewhere, and there is no tokensFile.*--host 127\.0\.0\.1/);
+    }
+  });
+
+  it("takes a certificate and its key by their files, together", () => {
+    const environment = { EDDY_TLS_CERT: "/tls.crt", EDDY_TLS_KEY: "/tls.key" };
+    const tls = { cert: "/tls.crt", key: "/tls.key" };
+    expect(readEngineConfig({}, environment)).toMatchObject({ tls });
+    const options = { brokers: ["k:1"], host: "127.0.0.1" };
+    expect(readKafkaConfig({ options, environment })).toMatchObject({ tls });
+    expect(() => readEngineConfig({}, { EDDY_TLS_CERT: "/tls.crt" })).toThrow(/tls\.key|EDDY_TLS_KEY/);
+  });
+
+  it("wants the engines' own token where it wants tokens", () => {
+    const options = { brokers: ["k:1"], tokensFile: "tokens.yaml" };
+    expect(() => readKafkaConfig({ options, environment: {} })).toThrow(/peerTokenFile: belongs to tokensFile/);
   });
 });

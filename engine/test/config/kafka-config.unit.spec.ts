@@ -14,7 +14,7 @@ describe("configuration of an engine on Kafka", () => {
   beforeAll(() => (folder = mkdtempSync(join(tmpdir(), "eddy-config-"))));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  const read = (sources: KafkaConfigSources) => readKafkaConfig({ environment: {}, ...sources });
+  const read = (sources: KafkaConfigSources) => readKafkaConfig({ environment: {}, listens: false, ...sources });
   function file(content: string, name = "eddy.yaml"): string {
     const path = join(folder, name);
     writeFileSync(path, content);
@@ -47,6 +47,10 @@ describe("configuration of an engine on Kafka", () => {
       replicationFactor: 3,
       minInsyncReplicas: 2,
       sources: [],
+      metricsAccess: "open",
+      connectionsMax: 10_000,
+      connectionsPerAddressMax: 2_000,
+      requestsPerSecondMax: 5_000,
     });
     expect(read({ options: { ...BROKERS, dev: true } }).partitions).toBe(4);
     expect(Object.isFrozen(read({ options: BROKERS }))).toBe(true);

@@ -17,8 +17,10 @@ import { HELLO_MS_MAX, WorkerGate } from "../../../clients/src/dispatch/worker-g
 import { CLOSE_CODES } from "../../../clients/src/dispatch/worker-link.js";
 import { TransientError } from "../../../clients/src/errors/codes.js";
 import { ConnectSocket, PING_PERIOD_MS } from "../../src/gateway/connect-socket.js";
+import { Guard } from "../../src/gateway/guard.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { requestOf, runOn } from "./dispatcher-fixtures.js";
+import { openAccess } from "./gateway-fixtures.js";
 import { appOf, fn, inboxOfKind, inForce, NO_STATES, TOPICS, until, world, type World } from "./fixtures.js";
 
 const LANE = { event: "a", match: null, if: null, since: "mark" } as const;
@@ -70,7 +72,10 @@ describe("workers over WebSocket", () => {
     gate = new WorkerGate({ ...w, meter: NO_METER, topics: TOPICS, states: NO_STATES });
     isOpen = true;
     server = createServer();
-    socket = new ConnectSocket({ ...w, gate: () => (isOpen ? gate : null) });
+    const access = openAccess(w);
+    const guard = new Guard({ access, meter: NO_METER, requestsPerSecondMax: 0, isMetricsOpen: true });
+    const appOfRun = () => Promise.reject(new Error("nobody is bound to an app"));
+    socket = new ConnectSocket({ ...w, access, guard, appOfRun, gate: () => (isOpen ? gate : null) });
     socket.install(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/v1/connect`;

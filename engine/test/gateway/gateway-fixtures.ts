@@ -2,10 +2,11 @@
 import { RequestError } from "../../../clients/src/errors/request-error.js";
 import { NO_METER } from "../../../clients/src/ports/meter.js";
 import { EventSender } from "../../../clients/src/send/event-sender.js";
+import { Access, WatchedFiles } from "../../src/access/index.js";
 import { PrometheusMeter } from "../../src/adapters/prometheus/index.js";
 import { DevClock } from "../../src/gateway/dev-clock.js";
 import { FunctionList } from "../../src/gateway/function-list.js";
-import { type Arrival, Gateway } from "../../src/gateway/gateway.js";
+import { type Arrival, Gateway, type GatewayDeps, type GatewayLimits } from "../../src/gateway/gateway.js";
 import type { Readiness, Service } from "../../src/gateway/http-routes.js";
 import { partitionClocks } from "../../src/gateway/partition-clocks.js";
 import { Peers, type ConnectedWorkers, type PartitionReading } from "../../src/gateway/peers.js";
@@ -46,12 +47,27 @@ export class FakeOwners implements Owners, HistorySources {
   }
 }
 
+/** Where nobody is asked for a token. */
+export function openAccess(w: Pick<World, "clock" | "logger">): Access {
+  return new Access({}, new WatchedFiles(w));
+}
+export const NO_LIMITS: GatewayLimits = {
+  connectionsMax: 1_000,
+  connectionsPerAddressMax: 1_000,
+  requestsPerSecondMax: 0,
+};
+
 export interface GatewayOptions {
   readonly owners: FakeOwners;
   readonly namespace?: string;
   readonly dev?: boolean;
   readonly peers?: Peers;
   readonly arrival?: Arrival;
+  readonly access?: Access;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly isMetricsOpen?: boolean;
+  readonly certificate?: GatewayDeps["certificate"];
+  readonly gate?: GatewayDeps["gate"];
 }
 
 export class TestGateway {
@@ -66,6 +82,7 @@ export class TestGateway {
 
   constructor(w: World, options: GatewayOptions) {
     const { owners, namespace = "test", dev = true, peers = new Peers(namespace), arrival } = options;
+    const { access = openAccess(w), isMetricsOpen = true, certificate = null, gate = () => null } = options;
     let made = 0;
     const clocks = partitionClocks({ owners, peers });
     this.devClock = new DevClock({ ...w, topic: TOPICS.inbox, clocks, dev });
@@ -83,7 +100,8 @@ export class TestGateway {
       ...w,
       namespace,
       service: () => this.#now(service),
-      gate: () => null,
+      ...{ gate, access, isMetricsOpen, certificate },
+      limits: { ...NO_LIMITS, ...options.limits },
       readiness: () => this.readiness,
       meter: this.meter,
       metrics: this.meter,

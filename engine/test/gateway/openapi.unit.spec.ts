@@ -52,6 +52,7 @@ describe("the OpenAPI document", () => {
       clock,
       meter: NO_METER,
       metrics: new PrometheusMeter(),
+      guard: { install: () => undefined },
     });
     await server.close();
     const documented = Object.entries(document.paths).flatMap(([path, operations]) =>

@@ -21,13 +21,18 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
   /** Where the gateway is. Default: the environment's EDDY_BASE_URL, else http://127.0.0.1:8288. */
   readonly baseUrl?: string | undefined;
   /**
-   * Send, and by default also work, over Kafka directly; then `baseUrl`, `eventKey` and `fetch` are not used. Default:
+   * Send, and by default also work, over Kafka directly; then `baseUrl`, `eventKey`, `token` and `fetch` are not used. Default:
    * the environment's EDDY_KAFKA_BROKERS and EDDY_NAMESPACE, where no `baseUrl` is given; else the gateway. In a namespace
    * whose clock was moved (dev), events without `ts` get the real time.
    */
   readonly kafka?: KafkaOptions | undefined;
   /** Default: the environment's EDDY_EVENT_KEY, else "dev". */
   readonly eventKey?: string | undefined;
+  /**
+   * Shown to a gateway that asks for tokens, by workers and by `send`; where it does not allow to send, `eventKey` may.
+   * Default: the environment's EDDY_TOKEN, else none.
+   */
+  readonly token?: string | undefined;
   /** Event types by which events that are named by text are typed, and checked when sent. */
   readonly schemas?: Types | undefined;
   /** Default: console. */
@@ -60,6 +65,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly #newSender: () => EventSender;
   readonly #sender: EventSender;
   readonly #kafka: KafkaSettings | null;
+  readonly #token: string | null;
   #diverted: EventDelivery | null = null;
 
   /** @throws DefinitionError CLIENT_INVALID */
@@ -70,6 +76,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#kafka = kafkaOf(options, environment);
+    this.#token = checkToken(options.token ?? environment.token);
     this.#newSender = () => {
       const usual = this.#delivery(options, environment);
       const delivery: EventDelivery = {
@@ -84,6 +91,14 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   /** Where Kafka is, checked and complete; null: the gateway is used. */
   get kafka(): KafkaSettings | null {
     return this.#kafka;
+  }
+
+  /**
+   * For `connect`: what the client's token adds to requests. A method, so that nobody prints it by chance.
+   * @internal
+   */
+  authorization(): Readonly<Record<string, string>> {
+    return this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
   }
 
   /**
@@ -206,6 +221,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     }
     return new HttpDelivery({
       url: `${this.baseUrl}/e/${encodeURIComponent(options.eventKey ?? environment.eventKey)}`,
+      headers: this.authorization(),
       // Looked up at each call: tests and tracers replace the global.
       fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     });
@@ -213,7 +229,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
 }
 
 /** A client of any events. */
-export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger" | "openSender">;
+export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger" | "openSender" | "authorization">;
 
 function kafkaOf(
   { kafka, baseUrl }: Pick<EddyOptions, "kafka" | "baseUrl">,
@@ -229,6 +245,13 @@ function checkId(id: unknown): string {
   throw new DefinitionError("CLIENT_INVALID", `new Eddy: id: ${parsed.error.issues[0]?.message ?? "is not valid"}`, {
     path: "id",
   });
+}
+
+/** A header cannot hold everything. */
+function checkToken(token: string | null): string | null {
+  if (token === null || /^[\x21-\x7e]+$/.test(token)) return token;
+  const message = "token: expected letters, digits and signs without spaces, as `eddy token create` makes them";
+  throw new DefinitionError("CLIENT_INVALID", message, { path: "token" });
 }
 
 /** @returns the URL without a slash at its end. */

@@ -2,6 +2,8 @@
 export interface Environment {
   readonly baseUrl: string;
   readonly eventKey: string;
+  /** null: none is shown. */
+  readonly token: string | null;
   /** Addresses with commas between; null: the gateway is used. */
   readonly kafkaBrokers: string | null;
   readonly namespace: string;
@@ -15,6 +17,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return {
     baseUrl: present(env["EDDY_BASE_URL"]) ?? DEFAULT_BASE_URL,
     eventKey: present(env["EDDY_EVENT_KEY"]) ?? DEFAULT_EVENT_KEY,
+    token: present(env["EDDY_TOKEN"]) ?? null,
     kafkaBrokers: present(env["EDDY_KAFKA_BROKERS"]) ?? null,
     namespace: present(env["EDDY_NAMESPACE"]) ?? DEFAULT_NAMESPACE,
   };

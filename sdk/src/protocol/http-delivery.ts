@@ -17,6 +17,8 @@ const TRY_TIMEOUT_MS = 30_000;
 
 export interface HttpDeliveryDeps {
   readonly url: string;
+  /** With each request. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly fetch: typeof fetch;
 }
 
@@ -28,12 +30,12 @@ export class HttpDelivery implements EventDelivery {
   }
 
   async try(events: Sendable): Promise<Try> {
-    const { url } = this.#deps;
+    const { url, headers } = this.#deps;
     let response: Response;
     let text: string;
     try {
       const signal = AbortSignal.timeout(TRY_TIMEOUT_MS);
-      const request = { method: "POST", headers: headersOf(events), body: events.body, signal };
+      const request = { method: "POST", headers: { ...headers, ...headersOf(events) }, body: events.body, signal };
       response = await this.#deps.fetch(url, request);
       text = await response.text();
     } catch (cause) {

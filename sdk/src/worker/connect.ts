@@ -170,7 +170,7 @@ function transportOf(client: AnyEddy, options: ConnectOptions): WorkerTransport 
     return new KafkaTransport({ access, place: { namespace, brokers }, clock: SYSTEM_CLOCK, logger });
   }
   const url = socketUrl(options.baseUrl === undefined ? client.baseUrl : checkBaseUrl(options.baseUrl));
-  return new GatewayTransport({ url, clock: SYSTEM_CLOCK, logger });
+  return new GatewayTransport({ url, headers: client.authorization(), clock: SYSTEM_CLOCK, logger });
 }
 
 function kafkaOf(client: AnyEddy, { kafka, baseUrl }: ConnectOptions): KafkaSettings | null {

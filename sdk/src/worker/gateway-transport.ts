@@ -7,6 +7,8 @@ import { GatewayConnection } from "./gateway-connection.js";
 export interface GatewayTransportDeps {
   /** ws(s) URL of `/v1/connect`. */
   readonly url: string;
+  /** With each handshake. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly clock: WorkerClock;
   readonly logger: Logger;
   /** In [0, 1). */
@@ -14,7 +16,7 @@ export interface GatewayTransportDeps {
 }
 
 export class GatewayTransport extends FrameTransport {
-  constructor({ url, clock, logger, random }: GatewayTransportDeps) {
+  constructor({ url, headers = {}, clock, logger, random }: GatewayTransportDeps) {
     super({
       peer: "the gateway",
       place: { url },
@@ -25,6 +27,7 @@ export class GatewayTransport extends FrameTransport {
         new GatewayConnection({
           ...connection,
           url,
+          headers,
           clock,
           onBrokenFrame: (problem) =>
             logger.error({ url, problem }, "the gateway sent a frame that cannot be understood"),

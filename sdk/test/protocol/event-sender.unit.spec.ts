@@ -32,7 +32,7 @@ function sender(answers: readonly (Answer | typeof echo)[]) {
     return new Response(text, { status: answer.status, ...(answer.headers ? { headers: answer.headers } : {}) });
   }) as unknown as typeof globalThis.fetch;
   const events = new EventSender({
-    delivery: new HttpDelivery({ url: "http://gateway/e/key", fetch }),
+    delivery: new HttpDelivery({ url: "http://gateway/e/key", headers: {}, fetch }),
     known: new Map(),
     sleep: async (ms) => void slept.push(ms),
     random: () => 1 - Number.EPSILON,

@@ -38,6 +38,7 @@ export const COUNTERS = {
     labels: { code: [...(Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]), "OTHER"] },
   },
   eddy_checkpoints_total: { help: "Checkpoints of partitions that were committed." },
+  eddy_connections_refused_total: { help: "Connections that were dropped: too many in all, or from one address." },
   eddy_dead_letters_total: { help: "Inbox records that could not be processed. Final." },
   eddy_dispatches_total: {
     help: "Step requests made, by what made the run go on. Final.",
@@ -91,6 +92,10 @@ export const COUNTERS = {
   },
   eddy_repeated_records_total: {
     help: "Inbox records applied after a takeover that a former owner may have applied already.",
+  },
+  eddy_requests_refused_total: {
+    help: "Requests and workers that were not let in: no token, not its scope, too many.",
+    labels: { code: ["UNAUTHENTICATED", "FORBIDDEN", "TOO_MANY_REQUESTS"] },
   },
   eddy_restored_records_total: { help: "Changelog records read to bring stores up to date." },
   eddy_row_reads_total: {

@@ -1,4 +1,5 @@
 /** What commands that talk to a gateway have in common: where it is, how long to wait, JSON or text. */
+import { readFileSync } from "node:fs";
 import type { Clock } from "@eddy/clients";
 import { parseDuration } from "@eddy/schemas";
 import { InvalidArgumentError, Option, type Command } from "commander";
@@ -20,6 +21,7 @@ export interface ClientDeps {
 
 export interface CommonOptions {
   readonly url?: string;
+  readonly tokenFile?: string;
   readonly json?: true;
   readonly timeout: number;
 }
@@ -38,6 +40,7 @@ export function clientCommand(parent: Command, nameAndArguments: string, descrip
     .command(nameAndArguments)
     .description(description)
     .option("--url <url>", `where the engine is (default: EDDY_BASE_URL, else ${DEFAULT_BASE_URL})`)
+    .option("--token-file <file>", "file of the token to show, where the engine asks for one (default: EDDY_TOKEN)")
     .option("--json", "print JSON, as the HTTP API has it")
     .addOption(
       new Option("--timeout <duration>", "how long to wait for an answer")
@@ -47,19 +50,30 @@ export function clientCommand(parent: Command, nameAndArguments: string, descrip
     .addHelpText("after", help === "" ? CLIENT_EXIT_CODES_HELP : `\n${help}\n${CLIENT_EXIT_CODES_HELP}`);
 }
 
-/** @throws CommandError for a URL that is none */
-export function sessionOf({ url, json, timeout }: CommonOptions, deps: ClientDeps): Session {
+/** @throws CommandError for a URL that is none, or a token file that cannot be read */
+export function sessionOf({ url, tokenFile, json, timeout }: CommonOptions, deps: ClientDeps): Session {
   const { terminal, environment, fetch, clock } = deps;
   const [given, from] = url === undefined ? [environment.baseUrl, "EDDY_BASE_URL"] : [url, "--url"];
   const onWait = (why: string): void => terminal.hint(terminal.colors.dim(`waiting: ${why}`));
   const api = new GatewayApi({
     url: given === null ? DEFAULT_BASE_URL : checkUrl(given, from),
+    token: tokenFile === undefined ? environment.token : readToken(tokenFile),
     timeoutMs: timeout,
     fetch,
     clock,
     onWait,
   });
   return { api, terminal, isJson: json === true };
+}
+
+/** Not an option by itself: other users of the machine can see those. */
+function readToken(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw usageError(`--token-file: ${path} cannot be read (${reason})`);
+  }
 }
 
 function checkUrl(given: string, from: string): string {

@@ -1,5 +1,5 @@
 /**
- * A gateway over HTTP, for commands. What it cannot serve at the moment (503) is asked again after the pause that it
+ * A gateway over HTTP, for commands. What it cannot serve at the moment (429, 503) is asked again after the pause that it
  * asks for, until the time is up; what it refuses (4xx) is refused. Answers are handed on as they came: `--json` prints
  * the very body.
  */
@@ -14,11 +14,13 @@ const PAUSE_MS_MIN = 50;
 /** Of an answer that is not ours. */
 const SHOWN_MAX = 100;
 /** Not served now, by the gateway or by a proxy before it. */
-const BUSY: ReadonlySet<number> = new Set([502, 503, 504]);
+const BUSY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export interface GatewayApiDeps {
   /** Without a slash at its end. */
   readonly url: string;
+  /** Shown with each question; null: none. */
+  readonly token: string | null;
   /** How long one question may take with all its tries, in ms. */
   readonly timeoutMs: number;
   readonly fetch: typeof fetch;
@@ -70,12 +72,18 @@ export class GatewayApi {
   }
 
   async #try(path: string, { method = "GET", body, headers }: Ask, timeoutMs: number): Promise<Try> {
+    const { token } = this.#deps;
+    const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
     let response: Response;
     let text: string;
     try {
       response = await this.#deps.fetch(this.url + path, {
         method,
-        headers: { accept: "application/json", ...(body === undefined ? {} : JSON_BODY), ...headers },
+        headers: {
+          ...{ accept: "application/json", ...authorization },
+          ...(body === undefined ? {} : JSON_BODY),
+          ...headers,
+        },
         body: body === undefined ? null : JSON.stringify(body),
         signal: AbortSignal.timeout(timeoutMs),
       });
@@ -98,7 +106,8 @@ export class GatewayApi {
 
   #refusal(status: number, { code, message }: { readonly code: string; readonly message: string }): CommandError {
     const exitCode = status < 500 ? EXIT.refused : EXIT.failed;
-    return new CommandError(exitCode, `${message} (${status} ${code})`);
+    const advice = status === 401 ? "; give it with EDDY_TOKEN or --token-file" : "";
+    return new CommandError(exitCode, `${message} (${status} ${code})${advice}`);
   }
 
   #stranger(status: number, text: string): CommandError {
