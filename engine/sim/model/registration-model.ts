@@ -86,8 +86,10 @@ function distinct(paths: readonly ListenedPath[]): ListenedPath[] {
 /** Every path that senders went by and would not any more. */
 function retiredBy(former: RegisteredApp | undefined, now: Unnumbered): RegisteredApp["retired"] {
   if (former === undefined) return [];
-  const kept = new Set(new Routes([{ ...now, version: 1, digest: "" }]).all.map(nameOf));
-  const gone = new Routes([former]).all.filter((path) => !kept.has(nameOf(path)));
+  const kept = new Routes([{ ...now, version: 1, digest: "" }]).all;
+  const gone = new Routes([former]).all.filter(
+    (path) => !kept.some((other) => nameOf(other) === nameOf(path) && (other.isListened || !path.isListened)),
+  );
   return gone.slice(0, LIMITS.retiredWaitsMax);
 }
 

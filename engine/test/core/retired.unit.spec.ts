@@ -66,3 +66,20 @@ for (const [where, match] of [
     });
   });
 }
+
+it("times out by a path at which triggers go on to be read, though nobody listens there any more", () => {
+  const c = new Cluster();
+  const again = { event: "cart/added", match: "data.cart" };
+  for (const waits of [[again], [{ event: "user/paid", match: "data.cart" }]]) {
+    if (waits[0] !== again) {
+      c.send("cart/added", { cart: CART });
+      c.report(c.request(), [waitOp({ data: { cart: CART } }, "again", "cart/added", "data.cart", HOUR)]);
+    }
+    c.register([fn({ id: "nudge", triggers: [{ event: "cart/added" }], waits })]);
+    c.deliver();
+    c.pass(1);
+    c.deliver();
+  }
+  passed(c, HOUR);
+  expect(c.of("waitTimedOut")).toMatchObject([{ stepId: "again" }]);
+});

@@ -14,7 +14,6 @@ import {
   type FunctionConfig,
   type InboxRecordOf,
   type LearnedWait,
-  type ListenedPath,
   type RetiredPath,
   type RegisteredApp,
 } from "@eddy/schemas";
@@ -132,15 +131,16 @@ function number(draft: Draft, { config, news, settleMs }: Numbering): void {
 }
 
 /**
- * What former registrations route by and the new one does not: runs of theirs go on to listen, and partitions that
- * still have those start runs by them.
+ * What former registrations route by or listen to and the new one does not: runs of theirs go on to listen, and partitions
+ * that still have those start runs by them.
  */
 function retiredBy(former: RegisteredApp | undefined, now: RegisteredApp): RetiredPath[] {
-  const keyOf = ({ event, path }: ListenedPath): string => `${event}\n${path}`;
-  const routed = new Set(new Routes([now]).all.map(keyOf));
+  const routes = new Routes([now]);
+  const routed = new Set(routes.all.map(({ event, path }) => `${event}\n${path}`));
+  const isLeft = (path: RetiredPath): boolean =>
+    path.isListened ? !routes.isListened(path) : !routed.has(`${path.event}\n${path.path}`);
   const before = former === undefined ? [] : new Routes([former]).all;
-  const retired = new Map(before.filter((l) => !routed.has(keyOf(l))).map((l) => [keyOf(l), l]));
-  return [...retired.values()].slice(0, LIMITS.retiredWaitsMax);
+  return before.filter(isLeft).slice(0, LIMITS.retiredWaitsMax);
 }
 
 /**
