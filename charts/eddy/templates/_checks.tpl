@@ -4,6 +4,9 @@
 {{- if not .kafka.brokers }}
 {{- fail "kafka.brokers: say where Kafka is, such as --set 'kafka.brokers={kafka:9092}'" }}
 {{- end }}
+{{- if not .tokens.existingSecret }}
+{{- fail "tokens.existingSecret: name the secret with the tokens file (`eddy token create` makes its lines) and the engines' own token" }}
+{{- end }}
 {{- $needed := add 30 (int .preStopSleepSeconds) }}
 {{- if lt (int .terminationGracePeriodSeconds) (int (add $needed 5)) }}
 {{- fail (printf "terminationGracePeriodSeconds: expected at least %d: preStopSleepSeconds, 30 s to drain, 5 to spare" (add $needed 5)) }}
