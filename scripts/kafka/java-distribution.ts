@@ -10,7 +10,7 @@ import { KAFKA_VERSION, ProviderUnusable } from "./cluster.js";
 
 const LOG4J_VERSION = "2.25.5";
 const JAVA_VERSION_MIN = 17;
-const MAVEN_MS_MAX = 600_000;
+export const MAVEN_MS_MAX = 600_000;
 const FORMAT_MS_MAX = 60_000;
 
 export interface JavaDistribution {
@@ -39,7 +39,8 @@ export async function javaDistribution(print: (line: string) => void): Promise<J
   return distribution;
 }
 
-async function findJava(): Promise<string> {
+/** @throws ProviderUnusable without a Java that is new enough */
+export async function findJava(): Promise<string> {
   const home = process.env["JAVA_HOME"];
   const java = home === undefined || home === "" ? "java" : join(home, "bin/java");
   const { code, output } = await runToEnd(java, ["-version"], FORMAT_MS_MAX);
@@ -66,7 +67,7 @@ async function resolveJars(cache: string, jars: string): Promise<void> {
 }
 
 /** Two runs may prepare the same thing at once: whoever is second throws its own away. */
-async function moveInto(scratch: string, target: string): Promise<void> {
+export async function moveInto(scratch: string, target: string): Promise<void> {
   try {
     await rename(scratch, target);
   } catch (error) {
@@ -114,13 +115,13 @@ function directoryId(node: number): string {
   return Buffer.from(`eddy-test-node-${node}`.padEnd(16).slice(0, 16)).toString("base64url");
 }
 
-interface Ended {
+export interface Ended {
   /** 127: it could not be started. */
   readonly code: number;
   readonly output: string;
 }
 
-function runToEnd(command: string, args: readonly string[], msMax: number): Promise<Ended> {
+export function runToEnd(command: string, args: readonly string[], msMax: number): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], timeout: msMax, killSignal: "SIGKILL" });
     let output = "";
@@ -131,7 +132,7 @@ function runToEnd(command: string, args: readonly string[], msMax: number): Prom
   });
 }
 
-const tail = (output: string): string => output.trim().split("\n").slice(-5).join(" | ");
+export const tail = (output: string): string => output.trim().split("\n").slice(-5).join(" | ");
 
 /** 16 bytes in Kafka's base64. */
 const CLUSTER_ID = Buffer.from("eddy-test-kafka!").toString("base64url");

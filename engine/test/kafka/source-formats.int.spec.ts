@@ -93,7 +93,7 @@ describe("sources with schemas", () => {
   const letters = (): Promise<readonly DeadLetter[]> =>
     read(topicsOf(engines.namespace).dlq, DLQ_PARTITIONS, decodeDeadLetter);
 
-  it("Avro, JSON Schema, Protobuf and CloudEvents become events; the rest is told with the id of its schema", async () => {
+  it("Avro, JSON Schema, Protobuf and CloudEvents become events; the rest is told with its schema's id", async () => {
     await make("avro", "json", "proto", "cloud");
     const ns = engines.namespace;
     const avro = await registerAs(url, `avro-${ns}-value`, "AVRO", JSON.stringify(AVRO));
