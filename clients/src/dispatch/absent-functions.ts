@@ -7,9 +7,10 @@
  *   delivery committed --hold--> held --its pause is over, or its function is here, or the partition is not--> given back
  *
  * Invariants: pauses of one run grow from PAUSE_MS.min to PAUSE_MS.max, which is below the lease, so that at most one
- * further invocation is made per pause. ABSENT_MS_MAX after a run was first held here, it is not held any more: a worker
- * says that its function is not there, which is an attempt, and the run fails when it has no more of them. At most
- * HELD_MAX are held; one more than that is left to its lease. A crash loses nothing: leases end.
+ * further invocation is made per pause. ABSENT_MS_MAX after a run was first held here, if it went to no worker with its
+ * function since, it is not held any more: a worker says that its function is not there, which is an attempt, and the run
+ * fails when it has no more of them. At most HELD_MAX are held; one more than that is left to its lease. A crash loses
+ * nothing: leases end.
  */
 import { LRUCache } from "lru-cache";
 import { functionIdOf, type StepRequest } from "@eddy/schemas";
@@ -37,13 +38,16 @@ export const HELD_MAX = 10_000;
 /** Runs whose first time here is remembered. */
 const RUNS_MAX = 100_000;
 
+/** As much of a request as is kept: it may be large. */
+type HeldRequest = Pick<StepRequest, "functionId" | "runId" | "invocation">;
+
 interface Held {
-  readonly request: StepRequest;
+  readonly request: HeldRequest;
   readonly partition: number;
   readonly ending: AbortController;
 }
 
-/** What a run has waited. */
+/** What a run has waited since it last went to a worker with its function. */
 interface Waited {
   readonly sinceMs: number;
   readonly times: number;
@@ -78,21 +82,25 @@ export class AbsentFunctions {
   }
 
   /** Gives the request back after a pause. Its delivery is committed. */
-  hold(request: StepRequest, partition: number): void {
+  hold({ functionId, runId, invocation }: HeldRequest, partition: number): void {
     const { clock } = this.#deps;
-    const { runId } = request;
     if (this.#held.size >= HELD_MAX) return;
     const { sinceMs, times } = this.#waited.get(runId) ?? { sinceMs: clock.nowMs(), times: 0 };
     this.#waited.set(runId, { sinceMs, times: times + 1 });
     const pauseMs = Math.min(PAUSE_MS.min * 2 ** times, PAUSE_MS.max);
-    this.#tell(request);
-    const held: Held = { request, partition, ending: new AbortController() };
+    this.#tell(functionId);
+    const held: Held = { request: { functionId, runId, invocation }, partition, ending: new AbortController() };
     this.#held.add(held);
     void clock.sleep(pauseMs, held.ending.signal).then(() => this.#giveBack(held));
   }
 
+  /** A worker that has its function gets it: should that be absent again one day, its pauses and its hour begin anew. */
+  found(runId: string): void {
+    this.#waited.delete(runId);
+  }
+
   /** Once per function and absence: a deploy may hold many runs. */
-  #tell({ functionId }: StepRequest): void {
+  #tell(functionId: string): void {
     const { app, logger } = this.#deps;
     if (this.#told.has(functionId)) return;
     this.#told.add(functionId);

@@ -10,10 +10,10 @@
  * that a worker may still be running is handed out a second time, and a process that has lost the partition without
  * noticing hands out nothing. One that was lost in between comes back when its lease ends, for which `delivered` is
  * appended with the committed mark when consuming starts, and at most once a second while the mark moves; one that
- * nobody is left here to have is given back at once, and one whose function is elsewhere after a pause. Requests at or below the mark are repeats of a takeover, and
- * dropped. A request in several records is handed out when it is put together (request-parts.ts); until then nothing is
- * committed from its first part on. Each `resume` begins at the committed offset: another process may have had the partition since. What was
- * committed here leaves also while still.
+ * nobody is left here to have is given back at once, and one whose function is elsewhere after a pause. Requests at or
+ * below the mark are repeats of a takeover, and dropped. A request in several records is handed out when it is put
+ * together (request-parts.ts); until then nothing is committed from its first part on. Each `resume` begins at the
+ * committed offset: another process may have had the partition since. What was committed here leaves also while still.
  */
 import {
   compareCauses,
@@ -196,7 +196,8 @@ export class StepsConsumer {
   }
 
   /**
-   * Hands out as many as find a slot at once, at least one. @returns how many records are done with;
+   * Hands out as many as find a slot at once, at least one: it waits for a slot only while nothing else is to be done
+   * with what came before. @returns how many records are done with;
    * 0 only when the pool is closed or the epoch over.
    * @throws TransientError where the commit's outcome is unknown: nothing was sent, and the same is tried again.
    */
@@ -212,11 +213,11 @@ export class StepsConsumer {
       if (taken.kind === "part") {
         gathered = taken.gathered;
       } else if (taken.kind !== "repeat") {
-        const worker = taken.kind === "torn" ? "torn" : await this.#takeWorker(taken, group.length === 0, epoch);
+        const isFirst = group.length + elsewhere.length + torn.length === 0;
+        const worker = taken.kind === "torn" ? "torn" : await this.#takeWorker(taken, isFirst, epoch);
         if (worker === null) break;
         if (worker === "torn") torn.push(taken.request);
-        else if (worker === "elsewhere")
-          elsewhere.push({ ...taken.request, event: null, memo: [] }); // It may be held long.
+        else if (worker === "elsewhere") elsewhere.push(taken.request);
         else if (worker !== "aborted") group.push({ request: taken.request, cause: taken.cause, worker });
         mark = taken.cause;
         gathered = null;
@@ -323,6 +324,8 @@ export class StepsConsumer {
       const isSuperseded = other !== worker && out.invocation < invocation && !out.isEnding;
       if (isSuperseded) other.link.send({ kind: "abort", runId });
     }
+    if (worker.functions.has(functionId)) absent.found(runId);
+    pool.sent(worker, runId, invocation);
     worker.link.send({ kind: "request", request });
     this.#deps.times.sent(request);
     meter.count("eddy_step_requests_delivered_total", 1, { app });

@@ -17,6 +17,8 @@ export interface InFlight {
   readonly invocation: number;
   /** Cause of its request; null where this process did not send it (a worker that connected again). */
   readonly cause: Cause | null;
+  /** The worker was given it; until then its slot is only kept for it, while the delivery is committed. */
+  isSent: boolean;
   /** The worker has reported its outcome; the log does not have it yet. */
   isEnding: boolean;
   /** Heartbeats of the worker since the request was sent. */
@@ -155,6 +157,12 @@ export class WorkerPool {
     });
   }
 
+  /** The request leaves for the worker that has its slot. */
+  sent(worker: Worker, runId: string, invocation: number): void {
+    const out = worker.inFlight.get(runId);
+    if (out?.invocation === invocation) out.isSent = true;
+  }
+
   /** Frees the slot of this invocation, if the worker still has it out. */
   release(worker: Worker, runId: string, invocation: number): void {
     if (worker.inFlight.get(runId)?.invocation !== invocation) return;
@@ -220,7 +228,7 @@ export class WorkerPool {
   #take({ functionId, runId, invocation, cause }: Wanted): Worker | null {
     const worker = this.#pick(functionId, runId);
     if (worker === null) return null;
-    worker.inFlight.set(runId, { invocation, cause, isEnding: false, heartbeats: 0 });
+    worker.inFlight.set(runId, { invocation, cause, isSent: false, isEnding: false, heartbeats: 0 });
     this.#lastWorker.set(runId, { workerId: worker.id, hasFailed: false });
     return worker;
   }

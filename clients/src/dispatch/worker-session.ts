@@ -85,13 +85,16 @@ export class WorkerSession {
     if (isOut && this.#worker.isDraining) givenBack.giveBack({ runId, invocation });
   }
 
-  /** What was sent and the worker did not get any more, or not begin, would else wait for a lease that nobody has. */
+  /**
+   * What was sent and the worker did not get any more, or not begin, would else wait for a lease that nobody has. What was
+   * not sent yet goes to another worker as it is: given back too, it would be worked on twice.
+   */
   #leaving(running: RunningInvocations): void {
     const { pool, givenBack } = this.#deps;
     pool.drain(this.#worker);
     const begun = new Map(running.map(({ runId, invocation }) => [runId, invocation]));
-    for (const [runId, { invocation, isEnding }] of [...this.#worker.inFlight]) {
-      if (isEnding || begun.get(runId) === invocation) continue;
+    for (const [runId, { invocation, isSent, isEnding }] of [...this.#worker.inFlight]) {
+      if (!isSent || isEnding || begun.get(runId) === invocation) continue;
       pool.release(this.#worker, runId, invocation);
       givenBack.giveBack({ runId, invocation });
     }
@@ -174,6 +177,7 @@ export class WorkerSession {
   #reconcile(running: ReadonlyMap<string, number>): void {
     const { inFlight } = this.#worker;
     for (const [runId, out] of inFlight) {
+      if (!out.isSent) continue;
       out.heartbeats += 1;
       const isMissing = (running.get(runId) ?? 0) < out.invocation;
       if (isMissing && !out.isEnding && out.heartbeats >= MISSING_HEARTBEATS) {
@@ -182,7 +186,7 @@ export class WorkerSession {
     }
     for (const [runId, invocation] of running) {
       if (inFlight.has(runId)) continue;
-      inFlight.set(runId, { invocation, cause: null, isEnding: false, heartbeats: 1 });
+      inFlight.set(runId, { invocation, cause: null, isSent: true, isEnding: false, heartbeats: 1 });
     }
   }
 

@@ -120,7 +120,7 @@ describe("a pool of workers with different functions", () => {
     await turn();
     pool.release(a, "other", 1);
     expect(served).toEqual(["r a", "r b", "r a", "other a"]);
-    b.inFlight.set("busy", { invocation: 1, cause: null, isEnding: false, heartbeats: 0 });
+    b.inFlight.set("busy", { invocation: 1, cause: null, isSent: true, isEnding: false, heartbeats: 0 });
     take("f", "r");
     await turn();
     expect(served.at(-1)).toBe("r a");

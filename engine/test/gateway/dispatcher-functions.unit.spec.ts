@@ -1,10 +1,11 @@
 /** Workers of two versions of an app, as a rolling deploy has them: who gets what, and what nobody here has. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeStepRequest, offset } from "@eddy/schemas";
 import { ABSENT_MS_MAX, PAUSE_MS } from "../../../clients/src/dispatch/absent-functions.js";
 import { LINGER_MS } from "../../../clients/src/dispatch/group-membership.js";
 import type { StepDispatcher } from "../../../clients/src/dispatch/step-dispatcher.js";
-import { APP, DispatcherWorld, runOn, type FakeWorker } from "./dispatcher-fixtures.js";
-import { appOf, fn, inboxOfKind, inForce, settle, until } from "./fixtures.js";
+import { APP, DispatcherWorld, requestOf, runOn, type FakeWorker } from "./dispatcher-fixtures.js";
+import { appOf, fn, inboxOfKind, inForce, settle, TOPICS, until } from "./fixtures.js";
 
 let d: DispatcherWorld;
 let others: StepDispatcher[];
@@ -123,6 +124,43 @@ describe("requests for a function that no worker here has", () => {
     await until("given back", async () => (await declined(1)).length === 1);
     await ask("g", runOn(1, 1), 2);
     await until("the request", () => worker.given().length === 1);
+  });
+
+  it("are held as at first when the function has been here since", async () => {
+    await register("f", "g");
+    const worker = old();
+    const run = runOn(1, 1);
+    await ask("g", run);
+    await settle();
+    const next = fresh();
+    await until("given back", async () => (await declined(1)).length === 1);
+    await ask("g", run, 2);
+    await until("the request", () => next.given().length === 1);
+    await next.finish(run, 2);
+    next.session.detach();
+    d.world.clock.advance(ABSENT_MS_MAX);
+    await ask("g", run, 3);
+    await settle();
+    d.world.clock.advance(PAUSE_MS.min);
+    await until("given back after the first pause", async () => (await declined(1)).length === 2);
+    expect(worker.given()).toEqual([]);
+  });
+
+  it("are held at once, whoever waits for a slot behind them", async () => {
+    await register("f", "g");
+    const worker = old(1);
+    await ask("f", runOn(1, 1));
+    await until("the slot is taken", () => worker.given().length === 1);
+    // In one go, so that they are read together.
+    const together = [requestOf(runOn(2, 2), 1, "g"), requestOf(runOn(2, 3), 1, "f")].map((request) => ({
+      key: request.runId,
+      value: encodeStepRequest({ offset: offset(nextOffset++), index: 0 }, request),
+    }));
+    await d.world.log.append(TOPICS.steps(APP), 2, together);
+    await settle();
+    d.world.clock.advance(PAUSE_MS.min);
+    await until("given back", async () => (await declined(2)).length === 1);
+    expect(await declined(2)).toEqual([`${runOn(2, 2)}/1`]);
   });
 
   it("go out again at once when a worker comes that has it", async () => {

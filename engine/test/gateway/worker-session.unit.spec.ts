@@ -175,6 +175,22 @@ describe("step dispatcher: what workers say and hear", () => {
       ]);
     });
 
+    it("G5: is not given back where it had not left for it yet: it goes to another as it is", async () => {
+      let commit = (): void => undefined;
+      d.world.log.beforeCommit = () => new Promise((resolve) => (commit = resolve));
+      const worker = d.worker("w", 1);
+      await d.request(first);
+      await until("its slot is taken", () => d.dispatcher.inFlight === 1);
+      await settle();
+      worker.send({ kind: "drain" });
+      worker.send({ kind: "leaving", running: [] });
+      const heir = d.worker("heir", 1);
+      commit();
+      await until("the request", () => heir.given().length === 1);
+      await settle();
+      expect([worker.given(), await inboxOfKind(d.world.log, 1, "declined")]).toEqual([[], []]);
+    });
+
     it("comes back with its lease where the log does not take that now", async () => {
       const worker = d.worker("w", 1);
       await d.request(first);
