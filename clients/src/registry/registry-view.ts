@@ -43,6 +43,8 @@ export const VIEW_AGE_MS_MAX = 5_000;
 const SHARES = { route: 1 / 4, append: 2 / 5, answer: 9 / 10 } as const;
 /** How long a sender waits for a stale view to catch up, in ms, and how often it looks. */
 const FRESH_WAIT = { totalMs: 2_000, stepMs: 50 } as const;
+/** Without a pause between: one that was under way, and one of its own. */
+const LOOKS_AT_ONCE = 2;
 const RECORDS_MAX = 500;
 
 /** What was fixed when the namespace was made. */
@@ -233,7 +235,7 @@ export class RegistryView {
   /** Resolves once all that was written before `sinceMs` is known. @throws TransientError */
   async #freshSince(sinceMs: number): Promise<void> {
     const { clock } = this.#deps;
-    for (let waitedMs = 0; this.#freshAtMs < sinceMs;) {
+    for (let waitedMs = 0, looks = 0; this.#freshAtMs < sinceMs;) {
       if (waitedMs >= FRESH_WAIT.totalMs || this.failure !== null || this.#isClosed) {
         throw new TransientError("what is registered could not be read for too long; try again");
       }
@@ -241,9 +243,11 @@ export class RegistryView {
       // Of its own for each pause: all pauses of a call would be too many listeners for one signal.
       const pause = new AbortController();
       const paused = clock.sleep(FRESH_WAIT.stepMs, pause.signal);
-      // What looked may have begun before `sinceMs`: then the next look tells. One that failed is not repeated at once.
+      // What looked may have begun before `sinceMs`: then the next look tells, unless the clock was set back meanwhile. One
+      // that failed is not repeated at once.
       const hasLooked = await Promise.race([this.#looking, paused.then(() => false)]);
-      if (hasLooked) {
+      looks += 1;
+      if (hasLooked && looks < LOOKS_AT_ONCE) {
         pause.abort();
       } else {
         await paused;

@@ -214,6 +214,28 @@ describe("a registry view that is sent by", () => {
     expect(asked).toBe(40);
   });
 
+  it("is not asked for without a pause where the clock was set back", async () => {
+    w.log.isReadable = false;
+    let asked = 0;
+    let answer = (): void => undefined;
+    const { offsets } = w.log;
+    w.log.offsets = async (topic, partition) => {
+      asked += 1;
+      await new Promise<void>((resolve) => (asked === 1 ? (answer = resolve) : setImmediate(resolve)));
+      return offsets(topic, partition);
+    };
+    w.clock.advance(VIEW_AGE_MS_MAX + 1);
+    const first = w.registry.catchUp();
+    w.clock.advance(10);
+    const second = w.registry.catchUp();
+    w.clock.advance(-60_000);
+    answer();
+    await first;
+    await settle();
+    expect(asked).toBe(2);
+    expect(await outcomeOf(second)).toBe("not now");
+  });
+
   it("is not sent by once it is too old and nothing more is heard", async () => {
     await cutOff();
     w.clock.advance(5_001);
