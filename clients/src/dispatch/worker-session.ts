@@ -7,7 +7,7 @@ import type { AbortSignals } from "./abort-signals.js";
 import type { GivenBack } from "./decline.js";
 import type { HeartbeatLedger } from "./heartbeat-ledger.js";
 import type { InboxLanes } from "../send/inbox-lanes.js";
-import type { RunStates } from "./run-states.js";
+import type { RunStates, WantedState } from "./run-states.js";
 import { CLOSE_CODES } from "./worker-link.js";
 import type { StepTimes } from "./step-times.js";
 import type { Worker, WorkerPool } from "./worker-pool.js";
@@ -29,6 +29,8 @@ type RunningInvocations = Extract<WorkerFrame, { kind: "heartbeat" }>["running"]
 
 /** A request that is missing in this many heartbeats after it was sent is not running: its slot is free. */
 const MISSING_HEARTBEATS = 2;
+/** States being read for one worker at the same time: each may have LIMITS.runStateBytesMax. */
+export const STATES_MAX = 4;
 /** Pause before a failed look-up is tried again, in ms. */
 const STATE_RETRY_MS = 500;
 
@@ -36,6 +38,9 @@ export class WorkerSession {
   readonly #deps: WorkerSessionDeps;
   readonly #worker: Worker;
   readonly #closed = new AbortController();
+  /** States that the worker asked for and that are not being read yet. */
+  readonly #wanted: WantedState[] = [];
+  #reading = 0;
 
   constructor(deps: WorkerSessionDeps, worker: Worker) {
     this.#deps = deps;
@@ -58,8 +63,7 @@ export class WorkerSession {
         return this.#released(frame.runId, frame.invocation);
       case "needState":
         if (!isRunId(frame.runId)) return this.#break(`needState: ${frame.runId} is not a run id`);
-        void this.#answerState(frame.runId, frame.invocation);
-        return;
+        return this.#needState(frame.runId, frame.invocation);
       case "drain":
         return this.#deps.pool.drain(this.#worker);
       case "leaving":
@@ -69,6 +73,7 @@ export class WorkerSession {
 
   writable(): void {
     this.#deps.pool.serve();
+    this.#readStates();
   }
 
   /** The connection is gone. Idempotent. */
@@ -190,24 +195,43 @@ export class WorkerSession {
     }
   }
 
-  async #answerState(runId: string, invocation: number): Promise<void> {
-    const { states, pool, clock, logger, app } = this.#deps;
-    const { link, inFlight } = this.#worker;
-    const out = inFlight.get(runId);
+  #needState(runId: string, invocation: number): void {
+    const out = this.#worker.inFlight.get(runId);
     const atOffset = out?.invocation === invocation ? (out.cause?.offset ?? null) : null;
-    const { signal } = this.#closed;
-    while (!signal.aborted) {
-      try {
-        const state = await states.stateOf({ runId, invocation, atOffset }, signal);
-        if (state === undefined) return;
-        link.send({ kind: "state", runId, invocation, state });
-        if (state === null) pool.release(this.#worker, runId, invocation);
-        return;
-      } catch (err) {
-        logger.warn({ err, app, runId, invocation }, "the state of a run could not be read, trying again");
-        await clock.sleep(STATE_RETRY_MS);
-      }
+    this.#wanted.push({ runId, invocation, atOffset });
+    this.#readStates();
+  }
+
+  /** Runs may be large: few are read at once, and none while the worker has not taken what it was sent. */
+  #readStates(): void {
+    while (this.#reading < STATES_MAX && !this.#worker.link.isCongested && !this.#closed.signal.aborted) {
+      const wanted = this.#wanted.shift();
+      if (wanted === undefined) return;
+      this.#reading += 1;
+      void this.#answerState(wanted);
     }
+  }
+
+  async #answerState(wanted: WantedState): Promise<void> {
+    const { states, pool, clock, logger, app } = this.#deps;
+    const { runId, invocation } = wanted;
+    const { signal } = this.#closed;
+    let hasFailed = false;
+    try {
+      const state = await states.stateOf(wanted, signal);
+      if (state !== undefined) this.#worker.link.send({ kind: "state", runId, invocation, state });
+      if (state === null) pool.release(this.#worker, runId, invocation);
+    } catch (err) {
+      logger.warn({ err, app, runId, invocation }, "the state of a run could not be read, trying again");
+      hasFailed = true;
+    }
+    this.#reading -= 1;
+    this.#readStates();
+    if (!hasFailed) return;
+    await clock.sleep(STATE_RETRY_MS);
+    if (signal.aborted) return;
+    this.#wanted.push(wanted);
+    this.#readStates();
   }
 
   #break(reason: string): void {

@@ -49,7 +49,7 @@ export interface FakeWorker {
 export class DispatcherWorld {
   readonly world: World;
   dispatcher: StepDispatcher;
-  states: Map<string, RunState | null> = new Map();
+  states: Map<string, RunState | null | Promise<RunState | null>> = new Map();
   /** `run/invocation/offset` of each state asked for. */
   readonly asked: string[] = [];
   #nextOffset = 1;

@@ -8,7 +8,8 @@ import {
   type RunStates,
   type RunStateSource,
 } from "../../../clients/src/dispatch/run-states.js";
-import { runOn } from "./dispatcher-fixtures.js";
+import { STATES_MAX } from "../../../clients/src/dispatch/worker-session.js";
+import { DispatcherWorld, runOn } from "./dispatcher-fixtures.js";
 import { inboxOf, PARTITIONS, settle, until, world, type World } from "./fixtures.js";
 
 const run = runOn(2, 1);
@@ -118,4 +119,35 @@ describe("run states", () => {
   it("lie where the lanes lead", () => {
     expect(() => decliningRunStates(w.lanes, PARTITIONS + 1)).toThrow(InvariantViolation);
   });
+});
+
+it("G11: few are read at once for one worker, and none while it has not taken what it was sent", async () => {
+  const d = await DispatcherWorld.make();
+  const runs = Array.from({ length: STATES_MAX + 2 }, (_, no) => runOn(1, no));
+  const answers = runs.map((runId) => {
+    let answer = (): void => undefined;
+    d.states.set(runId, new Promise((resolve) => (answer = () => resolve({ ...state, runId }))));
+    return () => answer();
+  });
+  const worker = d.worker("w", runs.length);
+  worker.link.isCongested = true;
+  for (const runId of runs) worker.send({ kind: "needState", runId, invocation: 1 });
+  await settle();
+  expect(d.asked).toEqual([]);
+  worker.link.isCongested = false;
+  worker.session.writable();
+  await settle();
+  expect(d.asked).toHaveLength(STATES_MAX);
+  answers[0]?.();
+  await until("the next", () => d.asked.length === STATES_MAX + 1);
+  worker.link.isCongested = true;
+  answers[1]?.();
+  await until("both", () => worker.link.of("state").length === 2);
+  await settle();
+  expect(d.asked).toHaveLength(STATES_MAX + 1);
+  worker.link.isCongested = false;
+  worker.session.writable();
+  for (const answer of answers) answer();
+  await until("all", () => worker.link.of("state").length === runs.length);
+  await d.close();
 });
