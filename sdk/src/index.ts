@@ -45,4 +45,6 @@ export {
 export { NonRetriableError, RetryAfterError, StepError } from "./errors/user-errors.js";
 export type { KafkaOptions } from "./kafka/kafka-options.js";
 export type { SendReply } from "./protocol/event-sender.js";
+export { aes256Gcm, type KeyRing, type PayloadCipher, type SealedPayload } from "./sealing/payload-cipher.js";
+export type { EncryptionOptions } from "./sealing/sealing.js";
 export { connect, type ConnectionState, type ConnectOptions, type WorkerConnection } from "./worker/connect.js";

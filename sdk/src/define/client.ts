@@ -1,11 +1,12 @@
 /** The client: what an app is called, where its engine or its Kafka is, and which events it knows. */
-import { slug } from "@eddy/schemas";
+import { matchPath, slug } from "@eddy/schemas";
 import { DefinitionError } from "../errors/eddy-error.js";
 import { LOG_ACCESSES } from "../kafka/log-access.js";
 import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
 import { EventSender, type EventDelivery, type SendReply } from "../protocol/event-sender.js";
 import { HttpDelivery } from "../protocol/http-delivery.js";
 import { KafkaDelivery } from "../protocol/kafka-delivery.js";
+import { Sealing, type EncryptionOptions } from "../sealing/sealing.js";
 import { SYSTEM_CLOCK } from "../step/clock.js";
 import { EddyFunction } from "./eddy-function.js";
 import { readEnvironment, type Environment } from "./environment.js";
@@ -33,6 +34,11 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
    * Default: the environment's EDDY_TOKEN, else none.
    */
   readonly token?: string | undefined;
+  /**
+   * Seals what leaves the app: `data` and `user` of events, results of steps and handlers, messages and stacks of errors.
+   * Names, ids, times and match values stay readable. All workers and senders of the app need the keys. Default: nothing.
+   */
+  readonly encryption?: EncryptionOptions | undefined;
   /** Event types by which events that are named by text are typed, and checked when sent. */
   readonly schemas?: Types | undefined;
   /** Default: console. */
@@ -66,6 +72,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly #sender: EventSender;
   readonly #kafka: KafkaSettings | null;
   readonly #token: string | null;
+  readonly #sealing: Sealing | null;
   #diverted: EventDelivery | null = null;
 
   /** @throws DefinitionError CLIENT_INVALID */
@@ -76,6 +83,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#kafka = kafkaOf(options, environment);
+    this.#sealing = options.encryption === undefined ? null : new Sealing(checkEncryption(options.encryption));
     this.#token = checkToken(options.token ?? environment.token);
     this.#newSender = () => {
       const usual = this.#delivery(options, environment);
@@ -83,7 +91,11 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
         try: (events) => (this.#diverted ?? usual).try(events),
         close: () => usual.close(),
       };
-      return new EventSender({ delivery, known: this.#known });
+      const seal = this.#sealing;
+      return new EventSender({
+        ...{ delivery, known: this.#known },
+        ...(seal === null ? {} : { seal: (event) => seal.sealEvent(event) }),
+      });
     };
     this.#sender = this.#newSender();
   }
@@ -91,6 +103,14 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   /** Where Kafka is, checked and complete; null: the gateway is used. */
   get kafka(): KafkaSettings | null {
     return this.#kafka;
+  }
+
+  /**
+   * For workers: how payloads are sealed; null: they are not.
+   * @internal
+   */
+  get sealing(): Sealing | null {
+    return this.#sealing;
   }
 
   /**
@@ -229,7 +249,10 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
 }
 
 /** A client of any events. */
-export type AnyEddy = Pick<Eddy<Untyped>, "id" | "baseUrl" | "kafka" | "logger" | "openSender" | "authorization">;
+export type AnyEddy = Pick<
+  Eddy<Untyped>,
+  "id" | "baseUrl" | "kafka" | "logger" | "openSender" | "authorization" | "sealing"
+>;
 
 function kafkaOf(
   { kafka, baseUrl }: Pick<EddyOptions, "kafka" | "baseUrl">,
@@ -245,6 +268,15 @@ function checkId(id: unknown): string {
   throw new DefinitionError("CLIENT_INVALID", `new Eddy: id: ${parsed.error.issues[0]?.message ?? "is not valid"}`, {
     path: "id",
   });
+}
+
+function checkEncryption(options: EncryptionOptions): EncryptionOptions {
+  for (const path of options.clear ?? []) {
+    if (matchPath.safeParse(path).success && /^(data|user)\../.test(path)) continue;
+    const message = `encryption: clear: expected paths such as data.cart_id, got ${JSON.stringify(path)}`;
+    throw new DefinitionError("CLIENT_INVALID", message, { path: "encryption.clear" });
+  }
+  return options;
 }
 
 /** A header cannot hold everything. */

@@ -42,6 +42,8 @@ export interface EventDelivery {
 export interface EventSenderDeps {
   readonly delivery: EventDelivery;
   readonly known: ReadonlyMap<string, EventType>;
+  /** What is done to each event before it leaves, once it has its id. Default: nothing. */
+  readonly seal?: (event: object) => object;
   /** Resolves after ms of real time. */
   readonly sleep?: (ms: number) => Promise<unknown>;
   /** In [0, 1). */
@@ -53,7 +55,7 @@ export class EventSender {
   readonly #deps: Required<EventSenderDeps>;
 
   constructor(deps: EventSenderDeps) {
-    this.#deps = { sleep: delay, random: Math.random, makeId: ulid, ...deps };
+    this.#deps = { seal: (event) => event, sleep: delay, random: Math.random, makeId: ulid, ...deps };
   }
 
   /**
@@ -75,7 +77,7 @@ export class EventSender {
       if (event.id === undefined && idOf === undefined) generated.push(i);
       events.push({ ...event, id: event.id ?? idOf?.(i) ?? this.#deps.makeId() });
     }
-    const body = bodyOf(Array.isArray(given) ? events : events[0]);
+    const body = this.#bodyOf(events, Array.isArray(given));
     return { ids: await this.#deliver({ body, count: events.length, generated }) };
   }
 
@@ -97,6 +99,16 @@ export class EventSender {
     return { ...event, data: (event.data as unknown) ?? {} };
   }
 
+  /** @throws SendError for cycles and bigints, and for what cannot be sealed. */
+  #bodyOf(events: readonly object[], isList: boolean): string {
+    try {
+      const sealed = events.map((event) => this.#deps.seal(event));
+      return JSON.stringify(isList ? sealed : sealed[0]);
+    } catch (cause) {
+      throw new SendError("EVENT_INVALID", `an event cannot be written as JSON: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
   async #deliver(events: Sendable): Promise<string[]> {
     for (let tries = 1; ; tries++) {
       const result = await this.#deps.delivery.try(events);
@@ -105,15 +117,6 @@ export class EventSender {
       if (retryAfterMs === null || tries >= SEND_TRIES_MAX) throw error;
       await this.#deps.sleep(Math.max(retryAfterMs, backoffMs(BACKOFF, tries, this.#deps.random)));
     }
-  }
-}
-
-/** @throws SendError for cycles and bigints. */
-function bodyOf(events: unknown): string {
-  try {
-    return JSON.stringify(events);
-  } catch (cause) {
-    throw new SendError("EVENT_INVALID", `an event cannot be written as JSON: ${reasonOf(cause)}`, { cause });
   }
 }
 

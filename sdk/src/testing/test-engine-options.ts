@@ -27,7 +27,7 @@ export interface TestEngineOptions {
 }
 
 /** As much of a client as is needed here. */
-export type TestedClient = Pick<Eddy<Untyped>, "id" | "send" | "openSender" | "divert">;
+export type TestedClient = Pick<Eddy<Untyped>, "id" | "send" | "openSender" | "divert" | "sealing">;
 
 /** What `t.send` resolves with. */
 export interface Sent {

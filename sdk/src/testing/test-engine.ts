@@ -15,9 +15,11 @@ import type { Logger } from "../define/logger.js";
 import type { OneOrMore } from "../define/types.js";
 import type { EventSender } from "../protocol/event-sender.js";
 import { currentStep } from "../step/current-step.js";
+import { SealingTransport } from "../sealing/sealing-transport.js";
 import { Worker } from "../worker/worker.js";
 import { MemoryDelivery } from "./memory-delivery.js";
 import { MemoryTransport } from "./memory-transport.js";
+import { openedRun } from "./opened-run.js";
 import { viewOf, type RunView } from "./run-view.js";
 import { StepDoubles, type FailureOptions, type StepBody, type StepChoice } from "./step-doubles.js";
 import type { Sent, TestedClient, TestEngineOptions } from "./test-engine-options.js";
@@ -109,6 +111,7 @@ export class TestEngine {
     this.#transport = new MemoryTransport(engine);
     this.#delivery = new MemoryDelivery(engine);
     this.#sender = this.#client.openSender();
+    const { sealing } = this.#client;
     this.#worker = new Worker(
       {
         app: this.#client.id,
@@ -121,7 +124,8 @@ export class TestEngine {
         replayGraceMs: 1_000,
       },
       {
-        transport: this.#transport,
+        transport:
+          sealing === null ? this.#transport : new SealingTransport(this.#transport, sealing, logger ?? SILENT),
         clock: TEST_CLOCK,
         logger: logger ?? SILENT,
         send: (events, idOf) => {
@@ -280,7 +284,12 @@ export class TestEngine {
 
   async #view(summary: Parameters<typeof viewOf>[0]): Promise<RunView> {
     const timeline = await this.#engine.timeline(summary.run_id);
-    return viewOf(summary, timeline, (id) => this.#delivery.eventOf(id));
+    const { sealing } = this.#client;
+    const opened = sealing === null ? { summary, timeline } : openedRun(sealing, summary, timeline);
+    return viewOf(opened.summary, opened.timeline, (id) => {
+      const event = this.#delivery.eventOf(id);
+      return event === null || sealing === null ? event : sealing.openedEvent(event);
+    });
   }
 
   #move(target: () => number): Promise<void> {

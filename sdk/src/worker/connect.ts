@@ -9,6 +9,7 @@ import { SYSTEM_CLOCK } from "../step/clock.js";
 import { LOG_ACCESSES } from "../kafka/log-access.js";
 import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
 import type { EventSender } from "../protocol/event-sender.js";
+import { SealingTransport } from "../sealing/sealing-transport.js";
 import { GatewayTransport } from "./gateway-transport.js";
 import { KafkaTransport } from "./kafka-transport.js";
 import { onShutdownSignals } from "./shutdown-signals.js";
@@ -150,7 +151,7 @@ class Connection implements WorkerConnection {
         replayGraceMs: REPLAY_GRACE_MS,
       },
       {
-        transport: transportOf(client, options),
+        transport: sealed(transportOf(client, options), client),
         logger,
         clock: SYSTEM_CLOCK,
         send: (events, idOf) => sender.send(events, idOf),
@@ -159,6 +160,10 @@ class Connection implements WorkerConnection {
       },
     );
   }
+}
+
+function sealed(transport: WorkerTransport, { sealing, logger }: AnyEddy): WorkerTransport {
+  return sealing === null ? transport : new SealingTransport(transport, sealing, logger);
 }
 
 function transportOf(client: AnyEddy, options: ConnectOptions): WorkerTransport {
