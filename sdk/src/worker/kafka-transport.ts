@@ -3,8 +3,8 @@
  * app's steps. What it cannot tell of a run, it asks to be sent whole.
  *
  * Invariants: the app is registered by the first connection alone, so that a worker of an old version that has lost its
- * brokers for a while does not put its configuration back in force; by a later one only where it is registered no more. `drain` leaves the group at once: others take over
- * while reports of what runs here still go out.
+ * brokers for a while does not put its configuration back in force; by a later one only where it is registered no more.
+ * `drain` leaves the group at once: others take over while reports of what runs here still go out.
  */
 import type { AppConfig } from "@eddy/schemas";
 import { decliningRunStates, NO_METER, registerApp, rejoinApp, StepDispatcher } from "@eddy/clients";

@@ -33,7 +33,9 @@ export function arrivalOf(
   // What a sender wrote is new as a whole, or not at all.
   if (origin === null) return { offset, atMs: nowMs, isLate: false, beganOffset: offset, cancelsUpToMs: Infinity };
   const places = knownBy.flatMap((idKey) => rememberedPlace(rows, idKey) ?? []);
-  if (origin.as === "offer" && origin.source.partition === partition) places.push(origin);
+  if (origin.as === "offer" && origin.source.partition === partition) {
+    places.push({ offset: origin.offset, atMs: origin.atMs });
+  }
   const [first] = places.sort((a, b) => a.offset - b.offset);
   // Before its first record here there is nothing to tell of it; its home's time then counts, if it comes late.
   if (first !== undefined) return { ...first, isLate: true, beganOffset: first.offset, cancelsUpToMs: first.atMs };
