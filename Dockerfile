@@ -54,6 +54,6 @@ EXPOSE 8288
 # Takes nothing new, finishes what is under way, checkpoints, leaves the group, ends with 0: within 30 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.EDDY_PORT || 8288) + '/health/live').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const s = process.env.EDDY_TLS_CERT ? 'https' : 'http'; require(s).get(s + '://127.0.0.1:' + (process.env.EDDY_PORT || 8288) + '/health/live', { rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["node", "engine/dist/cli/eddy.js"]
 CMD ["dev"]

@@ -95,9 +95,10 @@ export function run(engine: Engine, eventId: string, status: RunSummary["status"
   );
 }
 
-/** Inbox partitions that the engine works on, and has caught up with. */
-export async function partitionsOf({ url }: Engine, namespace: string): Promise<readonly number[]> {
-  const reply = await fetch(`${url}/internal/partitions`, { headers: { "x-eddy-forwarded": namespace } });
+/** Inbox partitions that the engine works on, and has caught up with. @param token where it asks for one */
+export async function partitionsOf({ url }: Engine, namespace: string, token = ""): Promise<readonly number[]> {
+  const headers = { "x-eddy-forwarded": namespace, authorization: `Bearer ${token}` };
+  const reply = await fetch(`${url}/internal/partitions`, { headers });
   if (reply.status !== 200) return [];
   const { data } = (await reply.json()) as { data: { partition: number; status: string }[] };
   return data.filter(({ status }) => status === "running").map(({ partition }) => partition);

@@ -1,7 +1,10 @@
 /** Engines that share a namespace on a real Kafka: whoever is asked answers, and work goes on where one leaves. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { canon } from "@eddy/schemas";
 import { ConfigError } from "../../../clients/src/errors/codes.js";
+import { lineOf, makeToken } from "../../src/access/index.js";
 import type { Engine } from "../../src/main.js";
 import { on, waitFor, waitOp } from "../partition/builders.js";
 import { eventually, fn, json, parse, ScriptedWorker, type Ops, type Script } from "../e2e/fixtures.js";
@@ -115,6 +118,29 @@ describe("two engines on Kafka", () => {
     expect(production.message).toMatch(/made with partitions: 4 and dev: true, .*neither can be changed/);
     const replicated = await other({ dev: false });
     expect(replicated.message).toMatch(/has 1 replicas, not 3/);
+  });
+
+  it("ask each other by their own token, where they ask everybody for one", async () => {
+    const folder = await engines.folder();
+    const token = { peer: makeToken(), read: makeToken() };
+    const lines = (["peer", "read"] as const).map((scope) =>
+      lineOf(token[scope], { name: scope, scopes: [scope], apps: [] }),
+    );
+    const [tokensFile, peerTokenFile] = [join(folder, "tokens.yaml"), join(folder, "peer-token")];
+    await writeFile(tokensFile, lines.join("\n"));
+    await writeFile(peerTokenFile, token.peer);
+    const both = await Promise.all([1, 2].map(() => engines.start({ tokensFile, peerTokenFile })));
+    const ask = async (engine: Engine, by: string): Promise<number> =>
+      (await fetch(`${engine.url}/v1/events/e1/runs`, { headers: { authorization: `Bearer ${by}` } })).status;
+    await eventually("each has two partitions", async () => {
+      const parts = both.map(({ engine }) => partitionsOf(engine, engines.namespace, token.peer));
+      return (await Promise.all(parts)).every(({ length }) => length === PARTITIONS / 2);
+    });
+    for (const { engine } of both) {
+      // 503 while partitions move: then an owner is not known, or not there yet.
+      await eventually("an answer of all partitions", async () => (await ask(engine, token.read)) === 200);
+      expect(await ask(engine, "nobody")).toBe(401);
+    }
   });
 
   it("move no clock in a namespace that was not made for that", async () => {
