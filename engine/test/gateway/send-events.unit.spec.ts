@@ -219,7 +219,7 @@ describe("sender", () => {
     expect(await idsOn(3)).toEqual(["single", "double", "behind"]);
   });
 
-  it("keeps the order on a partition where it is refused half-way and repeated; elsewhere the first copy stands", async () => {
+  it("keeps a partition's order where it is refused half-way and repeated; else the first copy stands", async () => {
     const [near, far] = [valueOn(1, "c"), valueOn(3, "o")];
     const paid = (id: string, orderKey: unknown): EventInput => ({ name: "order/paid", id, data: { order: orderKey } });
     const events = [paid("near", near), paid("far", far), paid("nearer", near)];
