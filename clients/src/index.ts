@@ -12,6 +12,7 @@ export * from "./sticky-assignment.js";
 export * from "./system-clock.js";
 export * from "./registry/log-tail.js";
 export * from "./registry/registry-view.js";
+export * from "./schema-registry/subjects.js";
 export * from "./send/event-sender.js";
 export * from "./send/inbox-lanes.js";
 export * from "./send/read-events.js";

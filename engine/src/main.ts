@@ -23,6 +23,7 @@ import {
   RegistryView,
   RequestError,
   SystemClock,
+  SchemaSubjects,
   type Topics,
   topicsOf,
   type UserTopics,
@@ -36,6 +37,7 @@ import { PrometheusMeter } from "./adapters/prometheus/index.js";
 import { DiskUsageWatch } from "./adapters/rocksdb/index.js";
 import { core as defaultCore } from "./core/core.js";
 import type { Core } from "./core/index.js";
+import { EventSchemas } from "./event-schemas/event-schemas.js";
 import { DevClock } from "./gateway/dev-clock.js";
 import { figuresPage } from "./gateway/figures-page.js";
 import { FunctionList } from "./gateway/function-list.js";
@@ -342,7 +344,12 @@ class RunningEngine implements Engine {
     const cancel = new RunCancel({ lanes, lookup, clock: this.#clock });
     const workersHere = () => (this.#gate?.apps ?? []).map(({ app, workers }) => ({ app, workers }));
     const functions = new FunctionList({ ...base, registry, owners: ownership, peers, workersHere });
-    this.#service = { sender, lookup, cancel, functions, devClock, clocks };
+    this.#service = { sender, lookup, cancel, functions, devClock, clocks, eventSchemas: this.#eventSchemas(base) };
+  }
+
+  #eventSchemas(base: Base): EventSchemas | null {
+    const registry = isOnKafka(this.#config) ? this.#config.schemaRegistry : undefined;
+    return registry === undefined ? null : new EventSchemas({ ...base, subjects: new SchemaSubjects(registry) });
   }
 
   #startSources({ userTopics, ...base }: Base, sender: EventSender): void {

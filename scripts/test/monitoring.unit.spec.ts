@@ -96,9 +96,12 @@ describe("dashboards and alerts", () => {
 
 /** Looked at when something is wrong that they alone tell, in Prometheus itself. */
 const UNSEEN = [
+  "eddy_connections_refused_total",
   "eddy_inbox_appended_records_total",
   "eddy_past_reads_total",
   "eddy_past_records_total",
+  "eddy_requests_refused_total",
+  "eddy_schema_failures_total",
   "eddy_source_records_total",
   "eddy_waits_opened_total",
   "eddy_partition_stopped",

@@ -44,6 +44,7 @@ export {
 } from "./errors/eddy-error.js";
 export { NonRetriableError, RetryAfterError, StepError } from "./errors/user-errors.js";
 export type { KafkaOptions } from "./kafka/kafka-options.js";
+export type { SchemaRegistryOptions } from "./define/schema-registry.js";
 export type { SendReply } from "./protocol/event-sender.js";
 export { aes256Gcm, type KeyRing, type PayloadCipher, type SealedPayload } from "./sealing/payload-cipher.js";
 export type { EncryptionOptions } from "./sealing/sealing.js";

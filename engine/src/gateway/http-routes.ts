@@ -10,6 +10,7 @@ import { installLookups, type LookupService } from "./lookup-routes.js";
 import { installMetrics, type MetricsPage } from "./metrics-routes.js";
 import { openApiDocument } from "./openapi.js";
 import { READINGS_PATH, WORKERS_PATH, type readingsReply, type workersReply } from "./peers.js";
+import type { EventSchemas } from "../event-schemas/event-schemas.js";
 import { fieldPath, GENERATED_IDS_HEADER, readEvents, readGeneratedIds } from "./read-events.js";
 import { type Clock, type EventSender, type Meter, RequestError, RETRY_AFTER_S } from "@eddy/clients";
 
@@ -24,6 +25,8 @@ export interface Service extends LookupService {
   readonly sender: EventSender;
   readonly devClock: DevClock;
   readonly clocks: PartitionClocks;
+  /** null: there is no registry of schemas. */
+  readonly eventSchemas: Pick<EventSchemas, "check"> | null;
 }
 
 export interface HttpRoutesDeps extends Forwarding {
@@ -89,7 +92,9 @@ function installSend(server: FastifyInstance, { service, clock }: HttpRoutesDeps
     }
     const events = readEvents(request.body);
     const generated = readGeneratedIds(request.headers[GENERATED_IDS_HEADER], events.length);
-    const ids = await inTime(clock, service().sender.send(events, generated));
+    const { sender, eventSchemas } = service();
+    await eventSchemas?.check(events);
+    const ids = await inTime(clock, sender.send(events, generated));
     return { ids: [...ids], status: 200 };
   });
 }

@@ -10,7 +10,7 @@ import { LRUCache } from "lru-cache";
 import { TransientError } from "@eddy/clients/errors";
 import type { SchemaRegistryConfig, SourceConfig } from "../config/source-config.js";
 import { UndecodableError, type Decode } from "./decoded.js";
-import { compileJsonSchema, type Reference } from "./json-schemas.js";
+import { compileJsonSchema, type Reference } from "../event-schemas/json-schemas.js";
 import { decodeProto, type ProtoMessage } from "./message-index.js";
 
 /** One question to the registry, in ms. */

@@ -95,7 +95,7 @@ export class TestGateway {
     const lookup = new RoutedLookup({ owners, peers });
     const cancel = new RunCancel({ ...w, lookup });
     const functions = new FunctionList({ ...w, owners, peers, workersHere: () => this.workers });
-    const service = { sender, devClock: this.devClock, clocks, lookup, cancel, functions };
+    const service = { sender, devClock: this.devClock, clocks, lookup, cancel, functions, eventSchemas: null };
     this.gateway = new Gateway({
       ...w,
       namespace,

@@ -13,6 +13,7 @@ import { readEnvironment, type Environment } from "./environment.js";
 import { isEventType, type EventType, type Untyped } from "./event-type.js";
 import { readFunctionOptions } from "./function-options.js";
 import { CONSOLE_LOGGER, type Logger } from "./logger.js";
+import { readSchemaRegistry, type SchemaRegistryOptions } from "./schema-registry.js";
 import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, PayloadFor, Trigger } from "./types.js";
 
 /** Options of `new Eddy()`. */
@@ -41,6 +42,11 @@ export interface EddyOptions<Types extends readonly EventType[] = readonly []> {
   readonly encryption?: EncryptionOptions | undefined;
   /** Event types by which events that are named by text are typed, and checked when sent. */
   readonly schemas?: Types | undefined;
+  /**
+   * Where `connect` registers the schemas of this app's events, as JSON Schema under `<event>-value`: those of `schemas`
+   * and of its functions' triggers. Default: the environment's EDDY_SCHEMA_REGISTRY_URL, _USERNAME and _PASSWORD, else none.
+   */
+  readonly schemaRegistry?: SchemaRegistryOptions | undefined;
   /** Default: console. */
   readonly logger?: Logger | undefined;
   /** Default: the global `fetch`. */
@@ -71,6 +77,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
   readonly #newSender: () => EventSender;
   readonly #sender: EventSender;
   readonly #kafka: KafkaSettings | null;
+  readonly #schemaRegistry: SchemaRegistryOptions | null;
   readonly #token: string | null;
   readonly #sealing: Sealing | null;
   #diverted: EventDelivery | null = null;
@@ -83,6 +90,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     this.logger = options.logger ?? CONSOLE_LOGGER;
     this.#known = new Map((options.schemas ?? []).map((type) => [checkType(type).name, type]));
     this.#kafka = kafkaOf(options, environment);
+    this.#schemaRegistry = readSchemaRegistry(options.schemaRegistry, environment);
     this.#sealing = options.encryption === undefined ? null : new Sealing(checkEncryption(options.encryption));
     this.#token = checkToken(options.token ?? environment.token);
     this.#newSender = () => {
@@ -111,6 +119,14 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
    */
   get sealing(): Sealing | null {
     return this.#sealing;
+  }
+
+  /**
+   * For `connect`: where schemas of events go, and those that this client knows; null: nowhere.
+   * @internal
+   */
+  eventSchemas(): { readonly registry: SchemaRegistryOptions; readonly types: readonly EventType[] } | null {
+    return this.#schemaRegistry === null ? null : { registry: this.#schemaRegistry, types: [...this.#known.values()] };
   }
 
   /**
@@ -251,7 +267,7 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
 /** A client of any events. */
 export type AnyEddy = Pick<
   Eddy<Untyped>,
-  "id" | "baseUrl" | "kafka" | "logger" | "openSender" | "authorization" | "sealing"
+  "id" | "baseUrl" | "kafka" | "logger" | "openSender" | "authorization" | "sealing" | "eventSchemas"
 >;
 
 function kafkaOf(

@@ -7,6 +7,8 @@ export interface Environment {
   /** Addresses with commas between; null: the gateway is used. */
   readonly kafkaBrokers: string | null;
   readonly namespace: string;
+  /** null: there is none. */
+  readonly schemaRegistry: { readonly url: string; readonly username?: string; readonly password?: string } | null;
 }
 
 export const DEFAULT_BASE_URL = "http://127.0.0.1:8288";
@@ -20,7 +22,16 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     token: present(env["EDDY_TOKEN"]) ?? null,
     kafkaBrokers: present(env["EDDY_KAFKA_BROKERS"]) ?? null,
     namespace: present(env["EDDY_NAMESPACE"]) ?? DEFAULT_NAMESPACE,
+    schemaRegistry: schemaRegistryOf(env),
   };
+}
+
+function schemaRegistryOf(env: Readonly<Record<string, string | undefined>>): Environment["schemaRegistry"] {
+  const url = present(env["EDDY_SCHEMA_REGISTRY_URL"]);
+  const username = present(env["EDDY_SCHEMA_REGISTRY_USERNAME"]);
+  const password = present(env["EDDY_SCHEMA_REGISTRY_PASSWORD"]);
+  if (url === undefined) return null;
+  return { url, ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
 }
 
 function present(value: string | undefined): string | undefined {

@@ -13,6 +13,7 @@ import { SealingTransport } from "../sealing/sealing-transport.js";
 import { GatewayTransport } from "./gateway-transport.js";
 import { KafkaTransport } from "./kafka-transport.js";
 import { onShutdownSignals } from "./shutdown-signals.js";
+import { registerSchemas } from "./register-schemas.js";
 import type { WorkerTransport } from "./transport.js";
 import { Worker } from "./worker.js";
 
@@ -70,7 +71,9 @@ const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs
  * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway,
  * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log. Where SIGTERM or
  * SIGINT ends that wait, it resolves with a connection that is closed.
- * @throws ConnectError with the gateway's code when it refuses an app. DefinitionError for options that are not valid.
+ * @throws ConnectError with the gateway's code when it refuses an app; SCHEMA_INCOMPATIBLE when the schema registry refuses
+ *   the schema of an event, in its words, SCHEMA_REFUSED when it refuses it for another reason. DefinitionError for options
+ *   that are not valid.
  * @example
  * ```ts
  * import { connect, Eddy } from "@eddy/sdk";
@@ -97,12 +100,15 @@ class Connection implements WorkerConnection {
   #state: ConnectionState = "CONNECTING";
   #resolveClosed: () => void = () => undefined;
   #closing: Promise<void> | null = null;
+  readonly #ending = new AbortController();
+  readonly #apps: readonly ConnectedApp[];
   #forgetSignals: () => void = () => undefined;
 
   constructor(options: ConnectOptions) {
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     const workerId = options.instanceId ?? `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     const apps = readApps(options).map((app) => ({ ...app, sender: app.client.openSender() }));
+    this.#apps = apps;
     this.#senders = apps.map(({ sender }) => sender);
     this.#workers = apps.map((app) => this.#worker(app, workerId, options));
     if (options.handleShutdownSignals ?? true) this.#forgetSignals = onShutdownSignals(() => void this.close());
@@ -114,6 +120,7 @@ class Connection implements WorkerConnection {
 
   async start(): Promise<void> {
     try {
+      await this.#registerSchemas();
       await Promise.all(this.#workers.map((worker) => worker.start()));
     } catch (error) {
       const isBySignal = this.#closing !== null;
@@ -128,8 +135,19 @@ class Connection implements WorkerConnection {
     return this.#closing;
   }
 
+  async #registerSchemas(): Promise<void> {
+    const { signal } = this.#ending;
+    for (const { client, functions } of this.#apps) {
+      const schemas = client.eventSchemas();
+      if (schemas === null) continue;
+      const types = [...schemas.types, ...functions.flatMap(({ triggerTypes }) => [...triggerTypes.values()])];
+      await registerSchemas({ app: client.id, registry: schemas.registry, types, logger: client.logger, signal });
+    }
+  }
+
   async #close(): Promise<void> {
     this.#state = "CLOSING";
+    this.#ending.abort();
     await Promise.all(this.#workers.map((worker) => worker.close()));
     await Promise.all(this.#senders.map((sender) => sender.close()));
     this.#forgetSignals();

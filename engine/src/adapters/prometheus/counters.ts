@@ -107,6 +107,7 @@ export const COUNTERS = {
     labels: { function: "open", outcome: ["completed", "failed", "cancelled"] },
   },
   eddy_runs_started_total: { help: "Runs that were started. Final.", labels: { function: "open" } },
+  eddy_schema_failures_total: { help: "Questions to the schema registry, for schemas of events, that failed." },
   eddy_source_records_total: {
     help: "Records of users' topics: taken, as events, dead letters or neither; deleted: gone before they were taken.",
     labels: { source: "open", outcome: ["event", "dead_letter", "tombstone", "deleted"] },
