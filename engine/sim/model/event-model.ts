@@ -65,13 +65,13 @@ export function onEvent(model: PartitionModel, record: EventRecord): void {
   if (fresh.size === 0) return;
   const { id, name, payload, origin } = record;
   const event: ModelEvent = {
-    ...{ offset: arrival.offset, atMs: arrival.atMs, rawMs: model.rawMs },
+    ...{ offset: arrival.offset, atMs: arrival.atMs, rawMs: model.rawMs, isStale: origin?.isStale === true },
     ...{ id, name, body, payload, values },
     countsAt: (path, value) => fresh.has(pairOf(record, path, value)),
   };
   model.events.push(event);
   if (origin === null && record.home === model.where.partition) repeat(model, event, record);
-  cancelRuns(model, event, arrival.cancelsUpToMs);
+  cancelRuns(model, event, arrival);
   resolveWaits(model, event);
   for (const candidate of candidates) {
     const { base, partition } = candidate;
@@ -204,20 +204,25 @@ function repeat(model: PartitionModel, { values, atMs }: ModelEvent, record: Eve
   }
 }
 
-function cancelRuns(model: PartitionModel, event: ModelEvent, upToMs: number): void {
-  const hits = (rule: Rule, given: unknown, startedAtMs: number): boolean =>
-    event.countsAt(rule.path, rule.value) &&
-    event.atMs < rule.expiresAtMs &&
-    startedAtMs <= upToMs &&
-    matches(rule, rule.value, given, event);
+/** By the log where both stand in it, else by the clock. */
+function isOlder(began: { readonly offset: number; readonly atMs: number }, event: Arrival): boolean {
+  const isInLog = began.offset !== -1 && event.beganOffset !== -1;
+  return isInLog ? began.offset <= event.beganOffset : began.atMs <= event.cancelsUpToMs;
+}
+
+function cancelRuns(model: PartitionModel, event: ModelEvent, arrival: Arrival): void {
+  const hits = (rule: Rule, given: unknown): boolean =>
+    event.countsAt(rule.path, rule.value) && event.atMs < rule.expiresAtMs && matches(rule, rule.value, given, event);
   for (const run of [...model.runs.values()]) {
     if (run.trigger.id === event.id && run.trigger.name === event.name) continue;
-    if (!run.rules.some((rule) => hits(rule, run.trigger.body, run.startedAtMs))) continue;
+    if (!isOlder({ offset: run.beganOffset, atMs: run.startedAtMs }, arrival)) continue;
+    if (!run.rules.some((rule) => hits(rule, run.trigger.body))) continue;
     model.end(run, { kind: "runCancelled", eventId: event.id, reason: `event ${event.name}` });
   }
   for (const guest of [...model.guests.values()]) {
     if (guest.trigger.id === event.id && guest.trigger.name === event.name) continue;
-    if (guest.rules.some((rule) => hits(rule, rule.given, guest.startedAtMs))) answerCancelled(model, guest, event);
+    if (!isOlder({ offset: guest.fromOffset, atMs: guest.startedAtMs }, arrival)) continue;
+    if (guest.rules.some((rule) => hits(rule, rule.given))) answerCancelled(model, guest, event);
   }
 }
 
@@ -339,7 +344,7 @@ function start(model: PartitionModel, { candidate, event, record, arrival }: Sta
   if (hit !== undefined) {
     return model.end(run, { kind: "runCancelled", eventId: hit.id, reason: `event ${hit.name}` });
   }
-  const younger = overtakenBy(model, run, arrival.cancelsUpToMs);
+  const younger = arrival.isLate ? overtakenBy(model, run, arrival) : undefined;
   if (younger !== undefined) {
     const { id: eventId, name } = younger.trigger;
     return model.end(run, { kind: "runCancelled", eventId, reason: `event ${name}` });
@@ -350,9 +355,12 @@ function start(model: PartitionModel, { candidate, event, record, arrival }: Sta
 }
 
 /** A repeat may come after what would have cancelled the run that it starts: then that has happened (G4). */
-function overtakenBy(model: PartitionModel, run: ModelRun, upToMs: number): ModelRun | undefined {
+function overtakenBy(model: PartitionModel, run: ModelRun, arrival: Arrival): ModelRun | undefined {
   const others = [...model.runs.values()].filter(
-    (other) => other !== run && other.functionId === run.functionId && other.startedAtMs > upToMs,
+    (other) =>
+      other !== run &&
+      other.functionId === run.functionId &&
+      !isOlder({ offset: other.beganOffset, atMs: other.startedAtMs }, arrival),
   );
   return run.rules
     .flatMap((rule) =>

@@ -223,7 +223,21 @@ export function pastEventsOf(model: PartitionModel, sinceMs: number): readonly M
     const countsAt = (path: string, value: string): boolean =>
       wasNewAt({ model, firsts, record, values: all, offset }, path, value) &&
       !before.some(({ event }) => valueOf(event.body, path) === value && event.countsAt(path, value));
-    found.push({ event: { offset, rawMs, atMs: ownMs, id, name, body, payload, values, countsAt }, cameMs: atMs });
+    found.push({
+      event: {
+        offset,
+        rawMs,
+        atMs: ownMs,
+        isStale: origin?.isStale === true,
+        id,
+        name,
+        body,
+        payload,
+        values,
+        countsAt,
+      },
+      cameMs: atMs,
+    });
   }
   return found.map(({ event }) => event);
 }

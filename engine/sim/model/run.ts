@@ -8,6 +8,8 @@ export interface ModelEvent {
   readonly atMs: number;
   /** Raw time of this record. */
   readonly rawMs: number;
+  /** Its time and place are not its own: its home's word came late. */
+  readonly isStale: boolean;
   readonly id: string;
   readonly name: string;
   /** The event as its sender wrote it. */

@@ -158,19 +158,23 @@ export function earlierEvent(model: PartitionModel, looking: Looking): ModelEven
   );
 }
 
-interface Late {
+type Late = {
   readonly trigger: { readonly id: string; readonly name: string };
   readonly startedAtMs: number;
-}
+  /** Behind which offset it should have listened; -1: the time alone tells. */
+} & ({ readonly fromOffset: number } | { readonly beganOffset: number });
 
 /** What would have ended it, had this partition known of its rule in time. */
 export function earlierHit(model: PartitionModel, late: Late, rule: Rule, given: unknown): ModelEvent | undefined {
   const { trigger, startedAtMs } = late;
+  const beganOffset = "fromOffset" in late ? late.fromOffset : late.beganOffset;
+  const isBehind = ({ offset, atMs, isStale }: ModelEvent): boolean =>
+    isStale || beganOffset === -1 ? atMs > startedAtMs : offset > beganOffset && atMs >= startedAtMs;
   if (startedAtMs >= rule.expiresAtMs) return undefined;
   return pastEventsOf(model, startedAtMs).find(
     (event) =>
       event.countsAt(rule.path, rule.value) &&
-      event.atMs > startedAtMs &&
+      isBehind(event) &&
       event.atMs < rule.expiresAtMs &&
       !(event.id === trigger.id && event.name === trigger.name) &&
       matches(rule, rule.value, given, event),

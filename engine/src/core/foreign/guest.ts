@@ -182,8 +182,8 @@ function wasCancelled(
   key: LateKey,
   late: { readonly rules: readonly Rule[]; readonly startedAtMs: number },
 ): boolean {
-  const { trigger } = draft.guest(base);
-  const hit = cancelledBefore(draft, key, { ...late, trigger, payload: null });
+  const { trigger, fromOffset: beganOffset } = draft.guest(base);
+  const hit = cancelledBefore(draft, key, { ...late, beganOffset, trigger, payload: null });
   if (hit === null) return false;
   endGuest(draft, draft.guest(base), { kind: "cancelled", eventId: hit.eventId, eventName: key.event });
   return true;

@@ -6,7 +6,7 @@ import { ID_WINDOW_MS, partitionsOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import { arrivalOf } from "../route/arrival.js";
+import { arrivalOf, isYounger, type Arrival } from "../route/arrival.js";
 import { eventPlanOf, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
@@ -36,8 +36,7 @@ interface Incoming {
   /** Where it stands in this partition's log, and its stream time there. */
   readonly offset: number;
   readonly atMs: number;
-  /** It cancels runs that began up to then. */
-  readonly cancelsUpToMs: number;
+  readonly arrival: Arrival;
 }
 
 export function onEvent(draft: Draft, record: EventRecord): void {
@@ -52,8 +51,8 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const routeKeys = plan.keys.flatMap(({ idKey, routeKey }) => (fresh.includes(idKey) ? [routeKey] : []));
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
   const arrival = arrivalOf(draft, record, plan, draft.moment);
-  const { offset, atMs, cancelsUpToMs } = arrival;
-  const event = { record, name, eventId, offset, atMs, cancelsUpToMs };
+  const { offset, atMs } = arrival;
+  const event = { record, name, eventId, offset, atMs, arrival };
   const { nowMs } = draft.moment;
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, place: { offset, atMs }, nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
@@ -106,7 +105,7 @@ function cancelRuns(draft: Draft, event: Incoming, routeKey: string): void {
 }
 
 function cancels(listener: LiveListener, event: Incoming, routeKey: string): boolean {
-  if (isTriggerOf(listener, event) || listener.startedAtMs > event.cancelsUpToMs) return false;
+  if (isTriggerOf(listener, event) || isYounger(listener, event.arrival)) return false;
   const rules = listener.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey)?.rules ?? [];
   return rules.some(
     (rule) =>

@@ -37,6 +37,8 @@ type Common = Listener & {
   readonly trigger: { readonly id: string; readonly name: string };
   readonly taken: readonly string[];
   readonly startedAtMs: number;
+  /** Of its trigger in this partition's log; -1: the time alone tells. */
+  readonly beganOffset: number;
   readonly subscriptions: readonly Subscription[];
 };
 export type LiveListener = Common &
@@ -64,14 +66,15 @@ export function runListener(run: Row<"run">): LiveListener {
     trigger: run.event,
     taken: run.taken.length === 0 ? NONE : run.taken.map(([eventId]) => eventId),
     startedAtMs: run.startedAtMs,
+    beganOffset: run.beganOffset,
     subscriptions: run.subscriptions,
     waits: run.pending.filter((item) => item.kind === "wait"),
   };
 }
 
 export function guestListener(guest: Row<"guest">): LiveListener {
-  const { base, trigger, taken, startedAtMs, subscriptions, waits } = guest;
-  return { of: "guest", base, guest, trigger, taken, startedAtMs, subscriptions, waits };
+  const { base, trigger, taken, startedAtMs, fromOffset: beganOffset, subscriptions, waits } = guest;
+  return { of: "guest", base, guest, trigger, taken, startedAtMs, beganOffset, subscriptions, waits };
 }
 
 /** @returns null where it is gone already: ended by another key of the same event. */

@@ -37,6 +37,12 @@ export interface TakenEvent extends Heard {
   readonly payload: Uint8Array;
 }
 
+/** Of what is read again. */
+interface PastTaken extends TakenEvent {
+  /** Its time is its home's, its place that of the home's word. */
+  readonly isStale: boolean;
+}
+
 /** A wait that looks for what came before it. */
 export interface Looking {
   readonly event: string;
@@ -202,16 +208,17 @@ export function isAtKey({ record: { id, payload } }: PastEvent, { path, value }:
  * Events at the key that came before anybody listened for the run, each once: a repeated send whose id is forgotten by now
  * was not when it came.
  */
-export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly TakenEvent[] {
-  const found: TakenEvent[] = [];
+export function pastAt(draft: Draft, key: LateKey, from: Beginning): readonly PastTaken[] {
+  const found: PastTaken[] = [];
   const cameMs = new Map<string, number>();
   for (const past of draft.pastEvents(pastRange(draft, draft.moment, key.event, from))) {
-    const { id, payload } = past.record;
+    const { id, payload, origin } = past.record;
     if (isOwnOffer(past, draft.moment) || !isAtKey(past, key) || wasDropped(draft, past, key)) continue;
     const ms = cameAtMs(draft, past);
     if (ms - (cameMs.get(id) ?? -Infinity) <= ID_WINDOW_MS[past.record.idFrom]) continue;
     cameMs.set(id, ms);
-    found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload });
+    const isStale = origin?.isStale === true;
+    found.push({ name: key.event, offset: past.offset, eventId: id, atMs: timeOf(draft, past), payload, isStale });
   }
   return found;
 }
@@ -234,7 +241,9 @@ function cameAtMs(draft: Draft, { rawMs, advancedSinceMs }: PastEvent): number {
 /** Who has begun to listen late for something that cancels it. */
 export interface LateRules {
   readonly trigger: { readonly id: string; readonly name: string };
+  /** From when on it should have listened, and behind which offset; -1: the time alone tells. */
   readonly startedAtMs: number;
+  readonly beganOffset: number;
   readonly rules: readonly Rule[];
   /** The triggering event, where the run is here; else the rules have what they need. */
   readonly payload: Uint8Array | null;
@@ -242,10 +251,12 @@ export interface LateRules {
 
 /** The first event at the key that would have cancelled it. */
 export function cancelledBefore(draft: Draft, key: LateKey, late: LateRules): TakenEvent | null {
-  const { trigger, startedAtMs, rules, payload } = late;
+  const { trigger, startedAtMs, beganOffset, rules, payload } = late;
+  const isBehind = ({ offset, atMs, isStale }: PastTaken): boolean =>
+    beganOffset >= 0 && !isStale ? offset > beganOffset && atMs >= startedAtMs : atMs > startedAtMs;
   const found = pastAt(draft, key, { offset: -1, atMs: startedAtMs }).find(
     (past) =>
-      past.atMs > startedAtMs &&
+      isBehind(past) &&
       !(past.eventId === trigger.id && key.event === trigger.name) &&
       rules.some(
         (rule) => livesAt(rule, past.atMs) && isMet({ if: rule.if, trigger: payload ?? rule.given }, past.payload),

@@ -24,6 +24,18 @@ export function rememberedPlace(rows: Pick<RowView, "indexValue">, idKey: string
   return text === null ? null : parsePlace(text);
 }
 
+/**
+ * Is what began there younger than the event? Their places in this log tell, where both are known; else the times do, as
+ * far as clocks agree.
+ */
+export function isYounger(
+  began: { readonly beganOffset: number; readonly startedAtMs: number },
+  event: Arrival,
+): boolean {
+  if (began.beganOffset >= 0 && event.beganOffset >= 0) return began.beganOffset > event.beganOffset;
+  return began.startedAtMs > event.cancelsUpToMs;
+}
+
 export function arrivalOf(
   rows: Pick<RowView, "indexValue">,
   { origin }: Pick<EventRecord, "origin">,

@@ -5,7 +5,7 @@ import { foreignOf, tellRules } from "../foreign/tell.js";
 import { cancelledBefore, keepPast, type LateKey } from "../match/lookback.js";
 import { givenFor, givenTooLarge, isMet } from "../match/condition.js";
 import { beginningOf, listenerAt, livesAt, triggerOf } from "../match/listeners.js";
-import type { Arrival } from "../route/arrival.js";
+import { isYounger, type Arrival } from "../route/arrival.js";
 import type { Candidate, Declared, EventRecord } from "../route/event-plan.js";
 import type { Row } from "../state/view.js";
 import { dispatch } from "./dispatch.js";
@@ -35,7 +35,7 @@ export function startRun(draft: Draft, candidate: Candidate, trigger: Trigger): 
   if (tooLarge !== null) return endRun(draft, run, { kind: "failed", error: tooLarge });
   for (const listen of candidate.declared) if (!maySay(draft, runId, listen)) return;
   for (const listen of candidate.declared) if (!listenHere(draft, runId, listen, arrival.isLate)) return;
-  if (isOvertaken(draft, draft.run(runId), candidate, arrival.cancelsUpToMs)) return;
+  if (isOvertaken(draft, draft.run(runId), candidate, arrival)) return;
   // The sender may not have known the function as it is registered here: then others may not have, either.
   if (event.version < candidate.app.version) tellRules(draft, draft.run(runId), candidate.declared);
   if (dueAtMs > nowMs) draft.emit({ kind: "PendingOpened", runId, item: { kind: "start", no: 0, dueAtMs } });
@@ -93,7 +93,7 @@ function maySay(draft: Draft, runId: string, { partition, rules }: Declared): bo
 function listenHere(draft: Draft, runId: string, listen: Declared, isLate: boolean): boolean {
   if (listen.partition !== draft.moment.partition) return true;
   const { purpose, routeKey, fromTrigger } = listen;
-  const { startedAtMs, event } = draft.run(runId);
+  const { startedAtMs, beganOffset, event } = draft.run(runId);
   const rules = listen.rules
     .map((rule) => ({ if: rule.if, given: null, expiresAtMs: expiryOf(rule.timeout, startedAtMs) }))
     .filter((rule) => livesAt(rule, startedAtMs));
@@ -108,7 +108,13 @@ function listenHere(draft: Draft, runId: string, listen: Declared, isLate: boole
     keepPast(draft, listen, triggerOf(draft.run(runId)));
     return true;
   }
-  const hit = cancelledBefore(draft, listen, { trigger: event, startedAtMs, rules, payload: event.payload });
+  const hit = cancelledBefore(draft, listen, {
+    trigger: event,
+    startedAtMs,
+    beganOffset,
+    rules,
+    payload: event.payload,
+  });
   if (hit === null) return true;
   endRun(draft, draft.run(runId), { kind: "cancelled", eventId: hit.eventId, reason: `event ${listen.event}` });
   return false;
@@ -118,14 +124,14 @@ function listenHere(draft: Draft, runId: string, listen: Declared, isLate: boole
  * A repeat may come after the copy of a younger event that cancels what it starts: then that has happened (G4).
  * @returns whether the run is over.
  */
-function isOvertaken(draft: Draft, run: Row<"run">, { declared, functionId }: Candidate, upToMs: number): boolean {
-  if (upToMs === Infinity) return false;
+function isOvertaken(draft: Draft, run: Row<"run">, { declared, functionId }: Candidate, arrival: Arrival): boolean {
+  if (!arrival.isLate) return false;
   for (const { purpose, routeKey } of declared) {
     if (purpose !== "cancel") continue;
     const rules = run.subscriptions.find((s) => s.purpose === purpose && s.routeKey === routeKey)?.rules ?? [];
     for (const { base } of rules.length === 0 ? [] : draft.listeners(routeKey)) {
       const other = listenerAt(draft, base, draft.moment);
-      if (other?.of !== "run" || other.run.functionId !== functionId || other.startedAtMs <= upToMs) continue;
+      if (other?.of !== "run" || other.run.functionId !== functionId || !isYounger(other, arrival)) continue;
       const { event, startedAtMs, runId } = other.run;
       const isHit = rules.some(
         (rule) => livesAt(rule, startedAtMs) && isMet({ if: rule.if, trigger: run.event.payload }, event.payload),
