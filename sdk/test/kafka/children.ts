@@ -57,7 +57,8 @@ export class Children {
 
   async engine(): Promise<Child> {
     this.#dataDir ??= await mkdtemp(join(tmpdir(), "eddy-sdk-"));
-    const args = ["start", "--brokers", this.#brokers, "--namespace", this.namespace, "--dev", "--port", "0"];
+    const place = ["--host", "127.0.0.1", "--port", "0"];
+    const args = ["start", "--brokers", this.#brokers, "--namespace", this.namespace, "--dev", ...place];
     return this.#start("engine/src/cli/eddy.ts", [...args, "--data-dir", this.#dataDir]);
   }
   worker(name: string): Child {
