@@ -1,7 +1,7 @@
 /** What an engine stands on, by its configuration: a log, the groups that share it, and stores of its own. */
 import { constants } from "node:fs";
-import { access, mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { access, mkdir, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Clock, Groups, Log, Logger, UserTopics } from "@eddy/clients";
 import { DataDirError, StateCorruptedError, TransientError } from "@eddy/clients/errors";
 import { EmbeddedLog } from "../adapters/embedded/index.js";
@@ -73,7 +73,7 @@ async function usable<T>(directory: string, open: () => Promise<T>): Promise<T> 
 async function writable(dataDir: string): Promise<string> {
   const directory = resolve(dataDir);
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory);
     await access(directory, constants.W_OK | constants.X_OK);
     return directory;
   } catch (cause) {
@@ -81,4 +81,20 @@ async function writable(dataDir: string): Promise<string> {
     const message = `cannot write to the data directory ${directory} (${reason}); choose another with --data-dir`;
     throw new DataDirError(message, { directory, reason }, { cause });
   }
+}
+
+/**
+ * Like `mkdir` with `recursive`, which never answers where a folder that is there says ENOENT of all that is to be made in
+ * it, as /proc does.
+ */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    return await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || path === dirname(path)) throw error;
+  }
+  await makeFolder(dirname(path));
+  await mkdir(path);
 }

@@ -99,9 +99,13 @@ it("says in one line that the data directory is in use", async () => {
   expect(second.err).toContain(dataDir);
 });
 
-it("says in one line that the data directory cannot be made", async () => {
+it.each([
+  ["below a file", (): string => join(dataDir, "file", "sub")],
+  // /proc is there, and says ENOENT of whatever is to be made in it.
+  ["where nothing can be made", (): string => "/proc/nope"],
+])("says in one line that the data directory cannot be made: %s", async (_where, directory) => {
   await writeFile(join(dataDir, "file"), "");
-  const one = eddy(["dev", "--port", "0", "--data-dir", join(dataDir, "file", "sub")]);
+  const one = eddy(["dev", "--port", "0", "--data-dir", directory()]);
   expect(await one.end()).toBe(EXIT.dataDir);
   expect(one.err).toMatch(/^eddy: cannot write to the data directory .*\n$/);
 });
