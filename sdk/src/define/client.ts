@@ -14,6 +14,7 @@ import { isEventType, type EventType, type Untyped } from "./event-type.js";
 import { readFunctionOptions } from "./function-options.js";
 import { CONSOLE_LOGGER, type Logger } from "./logger.js";
 import { readSchemaRegistry, type SchemaRegistryOptions } from "./schema-registry.js";
+import { strayPaths } from "./stray-paths.js";
 import type { EventOfTrigger, FunctionOptions, Handler, OneOrMore, PayloadFor, Trigger } from "./types.js";
 
 /** Options of `new Eddy()`. */
@@ -182,6 +183,10 @@ export class Eddy<const Types extends readonly EventType[] = readonly []> {
     if (unreadWaits > 0) {
       const message = "a waitForEvent is not all literal; declared in the `waits` option it spares runs a detour";
       this.logger.debug({ app: this.id, function: config.id, waits: unreadWaits }, message);
+    }
+    for (const match of strayPaths(config)) {
+      const message = `match: ${JSON.stringify(match)} looks beside the data of events; did you mean "data.${match}"?`;
+      this.logger.warn({ app: this.id, function: config.id, match }, message);
     }
     return new EddyFunction({
       config,

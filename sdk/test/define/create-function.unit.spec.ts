@@ -103,6 +103,22 @@ describe("createFunction", () => {
     expect([quiet.lines.length, loud.lines.length]).toEqual([1, 0]);
   });
 
+  it("warns of paths beside what events have, which most often lack `data.`, once each", () => {
+    const warned = memoryLogger();
+    const client = new Eddy({ id: "shop", logger: { ...memoryLogger(), warn: warned.warn } });
+    const cancelOn = ["id", "user.id", "data.a", "ticketId"].map((match) => ({ event: "e", match }));
+    client.createFunction({ id: "f", triggers: { event: "e" }, cancelOn }, async ({ step }) => {
+      await step.waitForEvent("w", { event: "x", match: "ticketId", timeout: 1 });
+      await step.waitForEvent("v", { event: "x", match: "dat.id", timeout: 1 });
+    });
+    const message = (path: string): string =>
+      `match: "${path}" looks beside the data of events; did you mean "data.${path}"?`;
+    expect(warned.lines).toEqual([
+      [{ app: "shop", function: "f", match: "ticketId" }, message("ticketId")],
+      [{ app: "shop", function: "f", match: "dat.id" }, message("dat.id")],
+    ]);
+  });
+
   const triggers = { event: "e" };
   it.each<[string, object, string, string]>([
     ["no id", { triggers }, "id", "is required"],
