@@ -14,7 +14,7 @@ export function stepReturned(stepId: string, result: unknown): StepOp {
   try {
     data = encodeJson(result);
   } catch (cause) {
-    const message = `the result of step ${stepId} cannot be written as JSON`;
+    const message = `the result of step ${stepId} cannot be written as JSON: ${errorShape(cause).message}`;
     return stepThrew(stepId, new NonRetriableError(message, { cause }));
   }
   if (data.length <= LIMITS.stepResultBytesMax) return { kind: "stepCompleted", stepId, data };
@@ -31,7 +31,8 @@ export function handlerReturned(value: unknown): InvocationOutcome {
   try {
     data = encodeJson(value);
   } catch (cause) {
-    return handlerThrew(new NonRetriableError("the handler's result cannot be written as JSON", { cause }));
+    const message = `the handler's result cannot be written as JSON: ${errorShape(cause).message}`;
+    return handlerThrew(new NonRetriableError(message, { cause }));
   }
   if (data.length <= LIMITS.stepResultBytesMax) return { kind: "returned", data };
   const message = `the handler returned ${data.length} bytes, the limit is ${LIMITS.stepResultBytesMax}`;

@@ -181,7 +181,7 @@ describe("results", () => {
     );
     const run = await engine.startRun("app/f");
     expect(run.output).toEqual([
-      "the result of step bigint cannot be written as JSON",
+      "the result of step bigint cannot be written as JSON: Do not know how to serialize a BigInt",
       "step large returned 4194306 bytes, the limit is 4194304",
     ]);
   });
@@ -192,7 +192,7 @@ describe("results", () => {
     expect(run.status).toBe("failed");
     expect(run.error).toMatchObject({
       name: "NonRetriableError",
-      message: "the handler's result cannot be written as JSON",
+      message: "the handler's result cannot be written as JSON: Do not know how to serialize a BigInt",
     });
   });
 });
