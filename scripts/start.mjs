@@ -88,13 +88,35 @@ async function answers(url) {
   return false;
 }
 
+/** Its own, and those of `eddy dev`, which checks their values. */
+const OPTIONS = /** @type {const} */ ({
+  "as-is": { type: "boolean" },
+  port: { type: "string", default: "8288" },
+  "data-dir": { type: "string" },
+  host: { type: "string" },
+  "tokens-file": { type: "string" },
+  "in-memory": { type: "boolean" },
+  fsync: { type: "boolean" },
+  partitions: { type: "string" },
+  "sender-settle": { type: "string" },
+  "cache-mib": { type: "string" },
+  "log-level": { type: "string" },
+});
+
+/** @param {readonly string[]} args */
+function parseOptions(args) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS }).values;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    console.error(`options of npm start: --${Object.keys(OPTIONS).join(", --")}`);
+    return process.exit(2);
+  }
+}
+
 /** @param {readonly string[]} args */
 function readArguments(args) {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { port: { type: "string", default: "8288" }, "data-dir": { type: "string" } },
-    strict: false,
-  });
+  const values = parseOptions(args);
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 1 || port > 65_533) {
     console.error(`--port: expected a number from 1 to 65533, got ${String(values.port)}`);
@@ -120,9 +142,9 @@ async function main() {
   for (const wanted of [port, reviewPort]) {
     const why = await portProblem(wanted);
     if (why === null) continue;
-    return fail(
-      `Port ${wanted} ${why}. If that is another \`npm start\`, stop it; or: npm start -- --port ${port + 10}`,
-    );
+    const other = port + 10;
+    const command = `npm start -- --port ${other} --data-dir .eddy-${other}`;
+    return fail(`Port ${wanted} ${why}. If that is another \`npm start\`, stop it; or: ${command}`);
   }
 
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {

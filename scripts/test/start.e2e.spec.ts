@@ -162,12 +162,18 @@ describe("npm start", { timeout: 3 * PATIENCE_MS }, () => {
     expect(await run.ended()).toBe(1);
     await close(holder);
     expect(run.output).toContain(`Port ${port + offset} is in use by another process`);
-    expect(run.output).toContain(`npm start -- --port ${port + 10}`);
+    expect(run.output).toContain(`npm start -- --port ${port + 10} --data-dir .eddy-${port + 10}`);
   });
 
   it("refuses a port that is none", async () => {
     const run = (started = new Start(["--port", "eighty"]));
     expect(await run.ended()).toBe(2);
     expect(run.output).toContain("expected a number from 1 to 65533");
+  });
+
+  it.each(["--prot=9000", "9000"])("refuses %s, which is no option", async (word) => {
+    const run = (started = new Start([word]));
+    expect(await run.ended()).toBe(2);
+    expect(run.output).toContain("options of npm start: --as-is, --port, --data-dir,");
   });
 });
