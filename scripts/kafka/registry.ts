@@ -49,8 +49,17 @@ export async function startRegistry(print: (line: string) => void): Promise<Regi
   return { url: `http://127.0.0.1:${port}${API}`, stop: () => (stopping ??= stop()) };
 }
 
+const MISSING = "missing:";
+
+/** What stands for a registry that could not be had: whoever needs it is told why. */
+export function missingRegistry(reason: unknown): Registry {
+  const message = reason instanceof Error ? reason.message : String(reason);
+  return { url: MISSING + message, stop: () => Promise.resolve() };
+}
+
 /** Resolves once the registry answers. @throws Error when it does not */
 export async function registryReady(url: string): Promise<string> {
+  if (url.startsWith(MISSING)) throw new Error(`there is no schema registry: ${url.slice(MISSING.length)}`);
   const giveUpAtMs = Date.now() + START_MS_MAX;
   for (;;) {
     try {

@@ -33,7 +33,11 @@ function mustCancel(world: World, run: RunLines, rule: CancelRule, event: Logged
   const listening = listeningOf(rule);
   const value = valueOf(trigger.body, listening.of);
   if (value === null || !matches(listening, value, trigger.body, event)) return false;
-  const copy = event.copies.get(partitionOf(value, world.partitions)) ?? event.copies.get(event.home);
+  const at = partitionOf(value, world.partitions);
+  const began = at === run.partition ? start.cause.offset : (trigger.arrivals.get(at) ?? -1);
+  // Its home's word was there before: what its sender wrote there later is a repeat.
+  if ((event.arrivals.get(at) ?? Infinity) < began) return false;
+  const copy = event.copies.get(at) ?? event.copies.get(event.home);
   if (copy === undefined) return false;
   const starts = [start.body.atMs, ...[...trigger.copies.values()].map(({ atMs }) => atMs)];
   if (copy.atMs >= expiryOf(rule, Math.min(...starts))) return false;
