@@ -3,6 +3,11 @@ import type { EventType, Untyped } from "./event-type.js";
 import type { Logger } from "./logger.js";
 import type { Handler } from "./types.js";
 
+/** @returns the first id that more than one has. */
+export function repeatedId(all: readonly { readonly id: string }[]): string | undefined {
+  return all.find(({ id }, i) => all.findIndex((other) => other.id === id) !== i)?.id;
+}
+
 /** A function as `createFunction` returns it: give it to `connect`. */
 export class EddyFunction {
   /** What travels to the engine. */

@@ -9,7 +9,7 @@
 import { parseDuration } from "@eddy/schemas";
 import { MemoryEngine } from "@eddy/engine/testing";
 import { Eddy } from "../define/client.js";
-import { EddyFunction } from "../define/eddy-function.js";
+import { EddyFunction, repeatedId } from "../define/eddy-function.js";
 import type { EventPayload, Untyped } from "../define/event-type.js";
 import type { Logger } from "../define/logger.js";
 import type { OneOrMore } from "../define/types.js";
@@ -35,7 +35,7 @@ const SILENT: Logger = { debug: () => undefined, info: () => undefined, warn: ()
 
 /**
  * Starts functions in memory, in virtual time. Close what you have started.
- * @throws TestEngineError without functions, or for a `now` that is no point in time; ConnectError for functions that an
+ * @throws TestEngineError without functions, for two of one id, or for a `now` that is no point in time; ConnectError for functions that an
  *   engine would refuse.
  * @example
  * ```ts
@@ -380,10 +380,12 @@ const NO_END =
 
 function startOf({ functions, now = Date.now() }: TestEngineOptions): number {
   if (functions.length === 0) throw new TestEngineError("testEngine: functions: expected at least one");
-  for (const fn of functions) {
+  for (const [i, fn] of functions.entries()) {
     if (fn instanceof EddyFunction) continue;
-    throw new TestEngineError("testEngine: functions: expected what createFunction returns");
+    throw new TestEngineError(`testEngine: functions[${i}]: expected what createFunction returns`);
   }
+  const twice = repeatedId(functions);
+  if (twice !== undefined) throw new TestEngineError(`testEngine: functions: ${JSON.stringify(twice)} is given twice`);
   const startMs = new Date(now).getTime();
   if (Number.isNaN(startMs)) throw new TestEngineError(`testEngine: now: ${String(now)} is not a point in time`);
   return startMs;

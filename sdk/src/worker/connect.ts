@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { appConfig } from "@eddy/schemas";
 import { checkBaseUrl, type AnyEddy } from "../define/client.js";
-import type { EddyFunction } from "../define/eddy-function.js";
-import { DefinitionError } from "../errors/eddy-error.js";
+import { EddyFunction, repeatedId } from "../define/eddy-function.js";
+import { ConnectError, DefinitionError } from "../errors/eddy-error.js";
 import { SYSTEM_CLOCK } from "../step/clock.js";
 import { LOG_ACCESSES } from "../kafka/log-access.js";
 import { readKafkaOptions, type KafkaOptions, type KafkaSettings } from "../kafka/kafka-options.js";
@@ -12,7 +12,7 @@ import type { EventSender } from "../protocol/event-sender.js";
 import { SealingTransport } from "../sealing/sealing-transport.js";
 import { GatewayTransport } from "./gateway-transport.js";
 import { KafkaTransport } from "./kafka-transport.js";
-import { onShutdownSignals } from "./shutdown-signals.js";
+import { onShutdownSignals, type ShutdownSignal } from "./shutdown-signals.js";
 import { registerSchemas } from "./register-schemas.js";
 import type { WorkerTransport } from "./transport.js";
 import { Worker } from "./worker.js";
@@ -69,9 +69,9 @@ const DEFAULTS = { slots: 100, suspendedMax: 1_000, drainMs: 25_000, idleGraceMs
 
 /**
  * Starts to work on the apps' functions. Resolves when they are registered and in force everywhere; waits for a gateway,
- * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log. Where SIGTERM or
- * SIGINT ends that wait, it resolves with a connection that is closed.
- * @throws ConnectError with the gateway's code when it refuses an app; SCHEMA_INCOMPATIBLE when the schema registry refuses
+ * for Kafka's brokers or for the first engine of a namespace that is not there yet, and says so in the log.
+ * @throws ConnectError with the gateway's code when it refuses an app; WORKER_CLOSED when SIGTERM or SIGINT came before it
+ *   was connected; SCHEMA_INCOMPATIBLE when the schema registry refuses
  *   the schema of an event, in its words, SCHEMA_REFUSED when it refuses it for another reason. DefinitionError for options
  *   that are not valid.
  * @example
@@ -100,6 +100,8 @@ class Connection implements WorkerConnection {
   #state: ConnectionState = "CONNECTING";
   #resolveClosed: () => void = () => undefined;
   #closing: Promise<void> | null = null;
+  /** What closes it before or while it is connected. */
+  #signal: ShutdownSignal | null = null;
   readonly #ending = new AbortController();
   readonly #apps: readonly ConnectedApp[];
   #forgetSignals: () => void = () => undefined;
@@ -111,7 +113,12 @@ class Connection implements WorkerConnection {
     this.#apps = apps;
     this.#senders = apps.map(({ sender }) => sender);
     this.#workers = apps.map((app) => this.#worker(app, workerId, options));
-    if (options.handleShutdownSignals ?? true) this.#forgetSignals = onShutdownSignals(() => void this.close());
+    if (options.handleShutdownSignals ?? true) {
+      this.#forgetSignals = onShutdownSignals((signal) => {
+        this.#signal = signal;
+        void this.close();
+      });
+    }
   }
 
   get state(): ConnectionState {
@@ -123,11 +130,17 @@ class Connection implements WorkerConnection {
       await this.#registerSchemas();
       await Promise.all(this.#workers.map((worker) => worker.start()));
     } catch (error) {
-      const isBySignal = this.#closing !== null;
+      // Whatever a signal made fail is told as that.
+      const signal = this.#signal;
       await this.close();
-      if (!isBySignal) throw error;
+      throw signal === null ? error : endedBy(signal);
     }
-    if (this.#closing === null) this.#state = "ACTIVE";
+    if (this.#signal === null) {
+      this.#state = "ACTIVE";
+      return;
+    }
+    await this.close();
+    throw endedBy(this.#signal);
   }
 
   close(): Promise<void> {
@@ -201,20 +214,33 @@ function kafkaOf(client: AnyEddy, { kafka, baseUrl }: ConnectOptions): KafkaSett
   return baseUrl === undefined ? client.kafka : null;
 }
 
-/** @throws DefinitionError for functions whose ids repeat, or no app at all. */
+function endedBy(signal: ShutdownSignal): ConnectError {
+  return new ConnectError("WORKER_CLOSED", `connect was ended by ${signal} before it was connected`);
+}
+
+/** @throws DefinitionError for what is no function, functions whose ids repeat, or no app at all. */
 function readApps({ apps }: ConnectOptions): ConnectOptions["apps"] {
   if (apps.length === 0) throw invalid("apps", "expected at least one { client, functions }");
   for (const [i, { client, functions }] of apps.entries()) {
+    const stray = functions.findIndex((fn) => !isFunction(fn));
+    if (stray >= 0) throw invalid(`apps[${i}].functions[${stray}]`, "expected what createFunction returns");
+    const twice = repeatedId(functions);
+    if (twice !== undefined)
+      throw invalid(`apps[${i}].functions`, `the function ${JSON.stringify(twice)} is given twice`);
     const parsed = appConfig.safeParse({ app: client.id, functions: functions.map(({ config }) => config) });
     if (parsed.success) continue;
     const [issue] = parsed.error.issues;
     const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
     throw invalid(`apps[${i}]`, `${at}${issue?.message ?? "is not valid"}`);
   }
-  const ids = apps.map(({ client }) => client.id);
-  const repeated = ids.find((id, i) => ids.indexOf(id) !== i);
+  const repeated = repeatedId(apps.map(({ client }) => client));
   if (repeated !== undefined) throw invalid("apps", `the app ${JSON.stringify(repeated)} is given twice`);
   return apps;
+}
+
+/** Also one of another copy of this package. */
+function isFunction(given: unknown): boolean {
+  return given instanceof EddyFunction || (typeof given === "object" && given !== null && "config" in given);
 }
 
 function wholeNumber(path: string, given: number, max: number): number {

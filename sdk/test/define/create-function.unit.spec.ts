@@ -307,6 +307,16 @@ describe("new Eddy", () => {
     await expect(connect({ apps: [{ client: eddy, functions: [] }], kafka })).rejects.toMatchObject(problem);
   });
 
+  it("names what is no function, and an id that two functions have", async () => {
+    const fn = eddy.createFunction({ id: "f", triggers: { event: "e" } }, handler);
+    const stray = connect({ apps: [{ client: eddy, functions: [fn, undefined as never] }] });
+    const message = "connect: apps[0].functions[1]: expected what createFunction returns";
+    await expect(stray).rejects.toMatchObject({ name: "DefinitionError", path: "apps[0].functions[1]", message });
+    const twice = connect({ apps: [{ client: eddy, functions: [fn, fn] }] });
+    const other = { path: "apps[0].functions", message: 'connect: apps[0].functions: the function "f" is given twice' };
+    await expect(twice).rejects.toMatchObject(other);
+  });
+
   it("is called Inngest on the other import path", () => {
     expect(compat.Inngest).toBe(Eddy);
     expect(compat.connect).toBe(connect);
@@ -334,7 +344,7 @@ describe("connect", () => {
   const fn = eddy.createFunction({ id: "f", triggers: { event: "e" } }, handler);
   it.each<[string, object, string]>([
     ["no app", { apps: [] }, "apps"],
-    ["a function twice", { apps: [{ client: eddy, functions: [fn, fn] }] }, "apps[0]"],
+    ["a function twice", { apps: [{ client: eddy, functions: [fn, fn] }] }, "apps[0].functions"],
     [
       "an app twice",
       {

@@ -113,11 +113,11 @@ describe("the test engine", () => {
     await expect(t.send({ name: "stuck/start" })).rejects.toThrow(/1 handler\(s\) await something that is no step/);
   });
 
-  it("refuses what is no function, and functions that an engine refuses", async () => {
+  it("refuses what is no function, and two of one id", async () => {
     await expect(testEngine({ functions: [] })).rejects.toThrow("expected at least one");
-    await expect(testEngine({ functions: [{} as EddyFunction] })).rejects.toThrow("what createFunction returns");
-    const fn = on("twice", () => null);
-    await expect(testEngine({ functions: [fn, fn] })).rejects.toMatchObject({ name: "ConnectError" });
+    await expect(testEngine({ functions: [{} as EddyFunction] })).rejects.toThrow("functions[0]: expected what");
+    const fn = on("x", () => null);
+    await expect(testEngine({ functions: [fn, fn] })).rejects.toThrow('functions: "fn" is given twice');
     await expect(testEngine({ functions: [fn], now: "soon" })).rejects.toThrow("now: soon is not a point in time");
   });
 });

@@ -130,14 +130,17 @@ describe("connect", () => {
     ).toEqual(["other", "shop"]);
   });
 
-  it("ends the wait for a gateway on SIGTERM without an error", async () => {
+  it.each(["SIGTERM", "SIGINT"] as const)("ends the wait for a gateway on %s, and says so", async (signal) => {
     await gateway.stop(); // Nobody answers there any more.
-    const before = process.listenerCount("SIGTERM");
+    const before = process.listenerCount(signal);
     const connecting = connected({ apps: [{ client: eddy, functions: [] }] });
-    process.emit("SIGTERM");
-    const connection = await connecting;
-    await connection.closed;
-    expect([connection.state, process.listenerCount("SIGTERM")]).toEqual(["CLOSED", before]);
+    process.emit(signal, signal);
+    await expect(connecting).rejects.toMatchObject({
+      name: "ConnectError",
+      code: "WORKER_CLOSED",
+      message: `connect was ended by ${signal} before it was connected`,
+    });
+    expect(process.listenerCount(signal)).toBe(before);
   });
 
   it("drains on SIGTERM, once, and leaves later signals alone", async () => {
