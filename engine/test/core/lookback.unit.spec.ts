@@ -1,6 +1,7 @@
 /** Events that come before the wait that wants them. */
 import { LIMITS } from "@eddy/schemas";
 import { describe, expect, it } from "vitest";
+import { Cluster } from "./cluster.js";
 import { waitingReview } from "./flows.js";
 import { completed, failedOp, fn, HOUR, parsed, Scenario, waitOp } from "./scenario.js";
 
@@ -118,5 +119,21 @@ describe("lookback (G9)", () => {
     s.report(request, [waitOp(request, "wait", "undeclared", "data.id", HOUR)]);
     expect(s.historyOf("waitResolved")).toMatchObject([{ eventId: "twice" }]);
     expect(keptRows(s)).toHaveLength(1);
+  });
+
+  it("gives a wait what came behind the event that a wait by a new route got late", () => {
+    const c = new Cluster(1);
+    c.register([fn({ id: "both", triggers: [{ event: "begun" }], waits: [{ event: "b", match: "data.id" }] })]);
+    c.deliver();
+    c.send("begun", { id: "d1", far: "x" });
+    const request = c.request();
+    // Nobody has declared it: its route is learned. Meanwhile its event comes from a sender that does not know the way.
+    c.report(request, [waitOp(request, "first", "a", "data.far", HOUR)]);
+    c.send("a", { far: "x" }, { id: "late", stale: true });
+    c.send("b", { id: "d1" }, { id: "behind" });
+    c.deliver();
+    expect(c.of("waitResolved")).toMatchObject([{ stepId: "first", eventId: "late" }]);
+    c.report(c.request(), [waitOp(request, "second", "b", "data.id", HOUR)]);
+    expect(c.of("waitResolved").at(-1)).toMatchObject({ stepId: "second", eventId: "behind" });
   });
 });

@@ -87,14 +87,23 @@ export function listenerAt(rows: Pick<RowView, "get">, base: string, moment: Mom
   return guest === null ? null : guestListener(guest);
 }
 
-/** From where on events may matter to a wait that the listener may still make at this key; null: it makes none. */
-export function keepsFrom(listener: LiveListener, routeKey: string): Beginning | null {
+/**
+ * From where on events may matter to a wait that the listener may still make at this key; null: it makes none.
+ * @param mayComeLate may the wait yet get an event that stands further back in the log? Then those behind that are for the
+ *   next wait
+ */
+export function keepsFrom(
+  listener: LiveListener,
+  routeKey: string,
+  mayComeLate: (wait: LocalWait) => boolean,
+): Beginning | null {
   const subscription = listener.subscriptions.find((s) => s.purpose === "wait" && s.routeKey === routeKey);
   if (subscription === undefined) return null;
   if (listener.of === "run") {
     const { run } = listener;
     if (subscription.fromTrigger) return triggerOf(run);
-    if (!isExecuting(run) && !run.pending.some((item) => item.kind === "foreignWait")) return null;
+    const isOpen = run.pending.some((item) => item.kind === "foreignWait") || listener.waits.some(mayComeLate);
+    if (!isExecuting(run) && !isOpen) return null;
     return beginningOf(run.mark);
   }
   const { fromOffset, keepFromMs } = listener.guest;

@@ -1,6 +1,7 @@
 /**
- * Lookback (G9): events that a run may still wait for are kept, from its mark on: while it executes, or waits for an event
- * of another partition; for guests as long as they are here. Waits that are open take events directly.
+ * Lookback (G9): events that a run may still wait for are kept, from its mark on: while it executes, waits for an event of
+ * another partition, or by a route that is not settled; for guests as long as they are here. Waits that are open take
+ * events directly.
  *
  * Kept events of a key are bounded. The oldest give way; a wait that would need one of those fails its run, loudly.
  */
@@ -28,9 +29,11 @@ import {
   type Beginning,
   type Heard,
   type LiveListener,
+  type LocalWait,
 } from "./listeners.js";
 import { rememberedPlace } from "../route/arrival.js";
 import { eventPlanOf } from "../route/event-plan.js";
+import { isSettled } from "../route/settle.js";
 import { eventOf } from "./payload.js";
 
 export interface TakenEvent extends Heard {
@@ -113,11 +116,13 @@ interface Need {
 }
 
 function needingAt(draft: Draft, routeKey: string): Need[] {
+  const { nowMs } = draft.moment;
+  const mayComeLate = (wait: LocalWait): boolean => wait.routeKey !== null && !isSettled(draft, wait, nowMs);
   const needs: Need[] = [];
   for (const { base, purpose } of draft.listeners(routeKey)) {
     if (purpose !== "wait") continue;
     const listener = listenerAt(draft, base, draft.moment);
-    const from = listener === null ? null : keepsFrom(listener, routeKey);
+    const from = listener === null ? null : keepsFrom(listener, routeKey, mayComeLate);
     if (listener !== null && from !== null) needs.push({ listener, from });
   }
   return needs;
