@@ -5,7 +5,7 @@
 import { partitionOf, type CancelRule } from "@eddy/schemas";
 import { listeningOf, matches, valueOf } from "../model/listening.js";
 import type { Verdict } from "../model/verdict.js";
-import { endOf, type LoggedEvent, type RunLines, type World } from "./world.js";
+import { cameTooLate, endOf, type LoggedEvent, type RunLines, type World } from "./world.js";
 
 /** How long word of an event elsewhere may be on its way, in ms of append time: readers lag, processes pause and die. */
 const ON_ITS_WAY_MS_MAX = 900_000;
@@ -38,7 +38,7 @@ function mustCancel(world: World, run: RunLines, rule: CancelRule, event: Logged
   // Its home's word was there before: what its sender wrote there later is a repeat.
   if ((event.arrivals.get(at) ?? Infinity) < began) return false;
   const copy = event.copies.get(at) ?? event.copies.get(event.home);
-  if (copy === undefined) return false;
+  if (copy === undefined || (copy.partition !== at && cameTooLate(world, event, copy, at))) return false;
   const starts = [start.body.atMs, ...[...trigger.copies.values()].map(({ atMs }) => atMs)];
   if (copy.atMs >= expiryOf(rule, Math.min(...starts))) return false;
   const end = endOf(run)?.cause.offset ?? Infinity;

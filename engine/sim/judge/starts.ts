@@ -13,7 +13,7 @@ import type { Acknowledged } from "../actors/facts.js";
 import { conditionHolds } from "../model/listening.js";
 import type { Verdict } from "../model/verdict.js";
 import { readCondition } from "../script/script.js";
-import { anchorIn, type Copy, type LoggedEvent, type RunLines, type World } from "./world.js";
+import { anchorIn, cameTooLate, type LoggedEvent, type RunLines, type World } from "./world.js";
 
 export function judgeAcknowledged(world: World, acknowledged: readonly Acknowledged[], verdict: Verdict): void {
   const places = new Map<string, Set<number>>();
@@ -74,15 +74,9 @@ function mustStart(world: World, functionId: string, event: LoggedEvent): string
     const all = world.configsOf(partition, functionId);
     const isSure = all.every((other) => other !== undefined && sameStart(fn, other));
     const knows = world.configAt(partition, functionId, firstOffsetSince(world, partition, copy.rawMs)) !== undefined;
-    if (isHome && isSure && knows && !isTooLate(world, event, copy, partition)) return base;
+    if (isHome && isSure && knows && !cameTooLate(world, event, copy, partition)) return base;
   }
   return null;
-}
-
-/** Did its home's word come there only when its id may have been forgotten? Then it is dropped. */
-function isTooLate(world: World, { arrivals, idFrom }: LoggedEvent, copy: Copy, partition: number): boolean {
-  const arrived = world.momentAt(partition, arrivals.get(partition) ?? -1);
-  return arrived !== undefined && arrived.atMs - copy.atMs > ID_WINDOW_MS[idFrom];
 }
 
 /** Surely before the event's word can have come there. */

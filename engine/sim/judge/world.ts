@@ -4,6 +4,7 @@
  */
 import {
   anchorPathOf,
+  ID_WINDOW_MS,
   parsedJson,
   type FunctionConfig,
   type HistoryEntry,
@@ -189,6 +190,12 @@ export function anchorIn(world: World, functionId: string): string {
   );
   if (first === undefined) throw new Error(`${functionId} was never registered`);
   return anchorPathOf(first);
+}
+
+/** Did word of this copy come there only when its id may have been forgotten? Then it is dropped. */
+export function cameTooLate(world: World, { arrivals, idFrom }: LoggedEvent, copy: Copy, partition: number): boolean {
+  const arrived = world.momentAt(partition, arrivals.get(partition) ?? -1);
+  return arrived !== undefined && arrived.atMs - copy.atMs > ID_WINDOW_MS[idFrom];
 }
 
 export type WaitRequest = Extract<StepOp, { kind: "waitRequested" }>;

@@ -46,6 +46,16 @@ export function advance(nodes: readonly Node[], memo: Memo, attempt: number): St
   return { kind, name, message, retriable, lost, unasked };
 }
 
+/** A bug in the engine may give it what is no event: then what the handler returns says so. */
+function eventIdIn(json: string): string {
+  try {
+    return (JSON.parse(json) as { readonly id: string }).id;
+  } catch (error) {
+    if (error instanceof SyntaxError) return "unreadable";
+    throw error;
+  }
+}
+
 class Walker {
   readonly asked = new Set<string>();
   readonly lost = new Set<string>();
@@ -119,7 +129,7 @@ class Walker {
     if (at === null || entry === undefined) return { kind: "blocked", runs: [], requests: [node] };
     const rest = this.all(entry.data === null ? node.onTimeout : node.onEvent, at);
     if (rest.kind !== "done") return rest;
-    const got = entry.data === null ? "null" : (JSON.parse(text(entry)) as { id: string }).id;
+    const got = entry.data === null ? "null" : eventIdIn(text(entry));
     return { ...rest, trail: [`${node.id}=${got}`, ...rest.trail] };
   }
 
