@@ -17,7 +17,7 @@ import { announcedEvent } from "./foreign/host.js";
 import { sourceOf, type Input, type Moment } from "./inputs.js";
 import { beginningFor, beginningOf, listenerKey, type Beginning } from "./match/listeners.js";
 import { idKeysOfPast, isAtKey, pastRange, type LateKey } from "./match/lookback.js";
-import { arrivalOf, rememberedPlace, type Arrival } from "./route/arrival.js";
+import { arrivalOf, isRemembered, type Arrival } from "./route/arrival.js";
 import { eventPlanOf, type Candidate, type EventRecord } from "./route/event-plan.js";
 import { newsRange } from "./route/offer.js";
 import { learningOf, numberingOf } from "./route/registration.js";
@@ -181,7 +181,7 @@ function planEvent(plan: Plan, event: EventRecord): void {
   for (const idKey of knownBy) if (!plan.index(idIndexKey(idKey))) isKnown = false;
   if (event.origin !== null) {
     if (!isKnown) return; // What is known of it tells where it stands.
-    if (idKeys.every((idKey) => rememberedPlace(plan.view, idKey) !== null)) return; // Most repeats: nothing is new.
+    if (idKeys.every((idKey) => isRemembered(plan.view, idKey))) return; // Most repeats: nothing is new.
   }
   const arrival = arrivalOf(plan.view, event, eventPlan, plan.moment);
   const { bucket, chunk } = idBucketAt(partitionRowOf(plan.view).ids[event.idFrom], event.idFrom, plan.moment.nowMs);

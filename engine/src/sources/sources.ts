@@ -1,32 +1,13 @@
 /** All sources of an engine, with what they share, and their gauges. */
-import type {
-  Clock,
-  EventSender,
-  GaugeBoard,
-  GaugeRow,
-  Groups,
-  Log,
-  Logger,
-  Meter,
-  Topics,
-  UserTopics,
-} from "@eddy/clients";
+import type { GaugeBoard, GaugeRow } from "@eddy/clients";
 import { invariant } from "@eddy/clients/errors";
 import type { SchemaRegistryConfig, SourceConfig } from "../config/source-config.js";
 import { decodeCloudEvent } from "./cloud-events.js";
 import { parseJson, type Decode } from "./decoded.js";
 import { RegistryDecoder } from "./registry-decoder.js";
-import { Source } from "./source.js";
+import { Source, type SourceDeps } from "./source.js";
 
-export interface SourcesDeps {
-  readonly log: Log;
-  readonly groups: Groups;
-  readonly userTopics: UserTopics;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly meter: Meter;
-  readonly sender: Pick<EventSender, "send">;
-  readonly topics: Topics;
+export interface SourcesDeps extends Omit<SourceDeps, "config" | "decode"> {
   readonly sources: readonly SourceConfig[];
   readonly schemaRegistry?: SchemaRegistryConfig | undefined;
 }

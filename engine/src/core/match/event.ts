@@ -6,14 +6,14 @@ import { ID_WINDOW_MS, partitionsOf } from "@eddy/schemas";
 import type { Draft } from "../draft.js";
 import { answer } from "../foreign/answer.js";
 import { endGuest, hearTrigger } from "../foreign/guest.js";
-import { arrivalOf, isYounger, type Arrival } from "../route/arrival.js";
+import { arrivalOf, isRemembered, isYounger, type Arrival } from "../route/arrival.js";
 import { eventPlanOf, type EventPlan, type EventRecord } from "../route/event-plan.js";
 import { endRun } from "../run/end.js";
 import { isInFlight } from "../run/lifecycle.js";
 import { routeOf } from "../route/functions.js";
 import { resume } from "../run/resume.js";
 import { startRun } from "../run/start.js";
-import { idIndexKey, runKey } from "../state/keys.js";
+import { runKey } from "../state/keys.js";
 import { isMet } from "./condition.js";
 import {
   hasHad,
@@ -29,21 +29,16 @@ import { keepForLookback } from "./lookback.js";
 import { resolveWait } from "./waits.js";
 
 /** An event as it is matched. */
-interface Incoming {
+interface Incoming extends Arrival {
   readonly record: EventRecord;
   readonly name: string;
   readonly eventId: string;
-  /** Where it stands in this partition's log, and its stream time there. */
-  readonly offset: number;
-  readonly atMs: number;
-  readonly arrival: Arrival;
 }
 
 export function onEvent(draft: Draft, record: EventRecord): void {
   const plan = eventPlanOf(record, draft.functions(), draft.moment);
   const { origin, name, id: eventId } = record;
-  const isNew = (idKey: string): boolean => draft.indexValue(idIndexKey(idKey)) === null;
-  const fresh = plan.idKeys.filter(isNew);
+  const fresh = plan.idKeys.filter((idKey) => !isRemembered(draft, idKey));
   if (fresh.length === 0 || (origin === null ? fresh.length < plan.idKeys.length : isTooOld(draft, record))) {
     draft.reject("DUPLICATE_EVENT", `event ${eventId} was seen here before`);
     return;
@@ -52,7 +47,7 @@ export function onEvent(draft: Draft, record: EventRecord): void {
   const candidates = plan.candidates.filter(({ idKey }) => fresh.includes(idKey));
   const arrival = arrivalOf(draft, record, plan, draft.moment);
   const { offset, atMs } = arrival;
-  const event = { record, name, eventId, offset, atMs, arrival };
+  const event = { record, name, eventId, ...arrival };
   const { nowMs } = draft.moment;
   draft.emit({ kind: "EventRemembered", idClass: record.idFrom, idKeys: fresh, place: { offset, atMs }, nowMs });
   if (origin === null && record.home === draft.moment.partition) repeat(draft, record, plan);
@@ -105,7 +100,7 @@ function cancelRuns(draft: Draft, event: Incoming, routeKey: string): void {
 }
 
 function cancels(listener: LiveListener, event: Incoming, routeKey: string): boolean {
-  if (isTriggerOf(listener, event) || isYounger(listener, event.arrival)) return false;
+  if (isTriggerOf(listener, event) || isYounger(listener, event)) return false;
   const rules = listener.subscriptions.find((s) => s.purpose === "cancel" && s.routeKey === routeKey)?.rules ?? [];
   return rules.some(
     (rule) =>

@@ -24,6 +24,11 @@ export function rememberedPlace(rows: Pick<RowView, "indexValue">, idKey: string
   return text === null ? null : parsePlace(text);
 }
 
+/** Was it here before, by this key, as far as that is remembered? */
+export function isRemembered(rows: Pick<RowView, "indexValue">, idKey: string): boolean {
+  return rows.indexValue(idIndexKey(idKey)) !== null;
+}
+
 /**
  * Is what began there younger than the event? Their places in this log tell, where both are known; else the times do, as
  * far as clocks agree.

@@ -76,14 +76,13 @@ export function onLearn(draft: Draft, record: InboxRecordOf<"learn">): void {
   if (numbering === null) return draft.reject("STALE_REGISTRATION", `${record.wait.event} is registered already`);
   const fitting = numbering === "too many" ? tooManyLearned(record.app) : fittingOf(draft, numbering);
   if (typeof fitting !== "string") return number(draft, fitting);
-  const message = fitting;
-  draft.reject("REGISTRY_FULL", message);
+  draft.reject("REGISTRY_FULL", fitting);
   const { base } = record;
   draft.append(partitionOfShard(shardOfRun(base), draft.moment.partitions), (source) => ({
     kind: "answer",
     base,
     runId: null,
-    answer: { kind: "failed", error: engineError("UndeclaredWaitError", message) },
+    answer: { kind: "failed", error: engineError("UndeclaredWaitError", fitting) },
     source,
   }));
 }
